@@ -14,6 +14,7 @@ scale leaves the item unscored, with the cell as its reason. `values` states wha
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ from harness.config import (
 )
 from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
+from harness.config.passages import SUPPORTED
 from harness.core.errors import HarnessError, did_you_mean
 from harness.data.recorded import count_unfitting
 from harness.data.tables import Row, Table, text_of
@@ -43,7 +45,9 @@ from harness.types import (
 from harness.types.judgements import NOT_RECORDED, WRONG_ORDER
 from harness.types.samples import seed_suffix
 from judges.checklist import join_outcomes
+from judges.recorded_criteria import CRITERIA, STATEMENTS, Parts
 from judges.recorded_file import RecordedFile, load_recorded_file
+from judges.support import decided_unasked
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _BOOLEANS = {"1": 1.0, "true": 1.0, "0": 0.0, "false": 0.0}
@@ -126,6 +130,11 @@ class RecordedJudge:
                 records = self._find_records(request, request.candidate)
                 return _preference(request, records)
             case GradeRequest():
+                # Nobody judges what was said without a passage, by a model without retrieval.
+                if self._records_of(request, request.model) is None:
+                    decided = decided_unasked(request)
+                    if decided is not None:
+                        return decided
                 first, *others = self._find_records(request, request.model)
                 if others:
                     raise HarnessError(
@@ -135,19 +144,23 @@ class RecordedJudge:
                 return _grade(request, first)
 
     def _find_records(self, request: JudgeRequest, model: str) -> tuple[RecordedFile, ...]:
-        metric, seed = request.metric_name, request.sample.seed
-        if metric not in self._records:
+        records = self._records_of(request, model)
+        if records is not None:
+            return records
+        metric, models = request.metric_name, self._records.get(request.metric_name)
+        if models is None:
             hint = did_you_mean(metric, self._records)
             raise HarnessError(f"judge '{self._name}': no verdicts on metric '{metric}'. {hint}")
-        models = self._records[metric]
-        if seed is not None and model + seed_suffix(seed) in models:
-            return models[model + seed_suffix(seed)]
-        if model not in models:
-            hint = did_you_mean(model, models)
-            raise HarnessError(
-                f"judge '{self._name}': no verdicts on model '{model}' for metric '{metric}'. {hint}"
-            )
-        return models[model]
+        hint = did_you_mean(model, models)
+        raise HarnessError(
+            f"judge '{self._name}': no verdicts on model '{model}' for metric '{metric}'. {hint}"
+        )
+
+    def _records_of(self, request: JudgeRequest, model: str) -> tuple[RecordedFile, ...] | None:
+        """Return the files on a model, those of the item's training seed first; None without any."""
+        models, seed = self._records.get(request.metric_name, {}), request.sample.seed
+        of_seed = None if seed is None else models.get(model + seed_suffix(seed))
+        return of_seed or models.get(model)
 
 
 # --- verdicts --------------------------------------------------------------------------------
@@ -159,7 +172,9 @@ class _CellError(Exception):
 
 def _grade(request: GradeRequest, record: RecordedFile) -> Outcome:
     if isinstance(request.metric, ChecklistMetric):
-        return _grade_criteria(request, request.metric, record)
+        return _grade_criteria(request, record)
+    if isinstance(request.metric, SupportMetric):
+        return _grade_statement(request, record)
     row = record.find_row(request.sample)
     if row is None:
         return Outcome(reason=NOT_RECORDED)
@@ -180,32 +195,46 @@ def _grade(request: GradeRequest, record: RecordedFile) -> Outcome:
         case EvasionMetric():
             helpful = _BOOLEANS[_read_word("helpful", row, record, allowed=_BOOLEANS)]
             return Outcome(values={"helpful": helpful}, rationale=rationale)
-        case SupportMetric():
-            return Outcome(reason="verdicts on single statements are not read from files")
-        case ChecklistMetric() | PairwiseMetric():
+        case ChecklistMetric() | SupportMetric() | PairwiseMetric():
             return Outcome(reason="a pairwise metric compares two answers and grades none")
 
 
-def _grade_criteria(
-    request: GradeRequest, metric: ChecklistMetric, record: RecordedFile
-) -> Outcome:
+def _grade_criteria(request: GradeRequest, record: RecordedFile) -> Outcome:
     """Return the verdict on the criterion that is asked about, or on all of an item."""
+    texts = [criterion.criterion for criterion in replace(request, criterion=None).asked_criteria]
     record.find_column(MET)
+    if request.criterion is not None:
+        return _verdict_on(request.sample, record, CRITERIA, texts, request.criterion)
+    verdicts = {
+        n: _verdict_on(request.sample, record, CRITERIA, texts, n) for n in range(len(texts))
+    }
+    return join_outcomes(request, verdicts)
+
+
+def _grade_statement(request: GradeRequest, record: RecordedFile) -> Outcome:
+    """Return the verdict on the statement that is asked about, or what needs none."""
+    record.find_column(SUPPORTED)
     if request.criterion is None:
-        places = range(len(request.asked_criteria))
-        return join_outcomes(request, {n: _met(request, metric, n, record) for n in places})
-    return _met(request, metric, request.criterion, record)
+        return decided_unasked(request) or Outcome(reason=NOT_RECORDED)
+    texts = [part.criterion for part in replace(request, criterion=None, part=None).asked_criteria]
+    verdict = _verdict_on(request.sample, record, STATEMENTS, texts, request.criterion)
+    # A recorded model's passages are not known here, so that without them only the citation counts.
+    cites_nothing = request.part is not None and request.part.cites == ()
+    if verdict.reason == NOT_RECORDED and (request.passages or cites_nothing):
+        return decided_unasked(request) or verdict
+    return verdict
 
 
-def _met(
-    request: GradeRequest, metric: ChecklistMetric, place: int, record: RecordedFile
+def _verdict_on(
+    sample: Sample, record: RecordedFile, parts: Parts, texts: Sequence[str], place: int
 ) -> Outcome:
-    row = record.find_criterion(request.sample, metric, place)
+    row = record.find_part(sample, parts, texts, place)
     if row is None:
-        return Outcome(reason=NOT_RECORDED)
+        listed = record.count_listed(sample, parts, len(texts))
+        return Outcome(reason=NOT_RECORDED, rationale=listed)
     rationale = record.read_words("rationale", row)
     try:
-        met = _BOOLEANS[_read_word(MET, row, record, allowed=_BOOLEANS)]
+        met = _BOOLEANS[_read_word(parts.verdict, row, record, allowed=_BOOLEANS)]
     except _CellError as error:
         return Outcome(reason=str(error), rationale=rationale)
     return Outcome(values={MET: met}, rationale=rationale)

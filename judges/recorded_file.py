@@ -1,11 +1,11 @@
 """One file of recorded verdicts: its rows by the key that joins them with items, and what its columns mean."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.config import ChecklistMetric, RecordedVerdicts
-from harness.config.checklist import MET
+from harness.config import RecordedVerdicts
 from harness.core.errors import HarnessError, did_you_mean
 from harness.data.tables import (
     Row,
@@ -19,19 +19,20 @@ from harness.data.tables import (
 from harness.data.words import Stated, Words, find_meaning, fold_words
 from harness.types import ORDERS, Sample
 from judges.recorded_criteria import (
-    NO_CRITERION,
-    criterion_name,
+    Parts,
+    find_parts,
     is_about_none,
-    names_criteria,
+    names_parts,
+    part_name,
     pick_from_list,
-    read_criterion,
+    read_part,
 )
 
 _ROWS_FOR_A_PATTERN = 20  # by chance orders alternate, or change once, in 4 of 2^20 such files
 
 
 class RecordedFile(NamedTuple):
-    """One file of verdicts with its rows by order or criterion, where a column holds it, and by join key."""
+    """One file of verdicts with its rows by order or part, where a column holds it, and by join key."""
 
     spec: RecordedVerdicts
     table: Table
@@ -45,20 +46,32 @@ class RecordedFile(NamedTuple):
         return f"{self.table.sha256} {json.dumps(meaning, sort_keys=True)}"
 
     def find_row(self, sample: Sample, order: str | None = None) -> Row | None:
-        """Return the item's row, of an order or a criterion where rows are on one; None without any."""
+        """Return the item's row, of an order or a part where rows are on one; None without any."""
         key = sample.own_id if self.spec.join == "id" else str(sample.row)
         return find_joined(self.rows.get(order, {}), key)
 
-    def find_criterion(self, sample: Sample, metric: ChecklistMetric, place: int) -> Row | None:
-        """Return the row of an item's criterion, or that part of the item's row."""
-        fields, criteria = self.spec.fields, sample.criteria[metric.list_name]
-        name = criterion_name(criteria[place], place, fields)
-        row = self.find_row(sample, name) or self.find_row(sample)
+    def find_part(
+        self, sample: Sample, parts: Parts, texts: Sequence[str], place: int
+    ) -> Row | None:
+        """Return the row of a criterion or statement among `texts`, or that part of the item's row."""
+        fields = self.spec.fields
+        row = self.find_row(sample, part_name(texts[place], place, fields, parts))
+        row = row or self.find_row(sample)
         if row is None:
             return None
-        if is_about_none(row, fields, len(criteria)):
-            raise HarnessError(f"{self.table.origin}: '{fields[MET]}' is no list. {NO_CRITERION}")
-        return pick_from_list(row, fields, criteria[place], place, len(criteria))
+        if is_about_none(row, fields, parts, len(texts)):
+            where = f"{self.table.origin}:{_line_of(row, self.table)}"
+            raise HarnessError(f"{where}: '{fields[parts.verdict]}' is no list. {parts.no_name}")
+        return pick_from_list(row, fields, parts, texts, place)
+
+    def count_listed(self, sample: Sample, parts: Parts, n_parts: int) -> str | None:
+        """Describe a list of verdicts in an item's row that has none on one of `n_parts`; None without a list."""
+        row = self.find_row(sample)
+        listed = row and row.get(self.spec.fields[parts.verdict])
+        if row is None or not isinstance(listed, list):
+            return None
+        where = f"{self.table.origin}:{_line_of(row, self.table)}"
+        return f"{where}: has {len(listed)} verdicts, none of which is known to be on this one of {n_parts}"
 
     def find_column(self, field: str) -> str:
         """Return the column of a field that the metric needs."""
@@ -129,7 +142,7 @@ def _rows_by_key(
     spec: RecordedVerdicts, table: Table, words: Words
 ) -> dict[str | None, dict[str, Row]]:
     rows: dict[str | None, dict[str, Row]] = {}
-    column, by_criteria = spec.fields.get(spec.join), names_criteria(spec.fields)
+    column, parts = spec.fields.get(spec.join), find_parts(spec.fields)
     for number, (line, row) in enumerate(zip(table.lines, table.rows, strict=True)):
         where = f"{table.origin}:{line}"
         key = str(number) if column is None else join_key(row.get(column))
@@ -137,14 +150,14 @@ def _rows_by_key(
             raise HarnessError(f"{where}: has no '{column}' to join verdicts by.")
         if spec.join == "row":
             require_row_number(key, where)
-        if by_criteria:
-            part = read_criterion(row, spec.fields, where)
+        if parts and names_parts(spec.fields):
+            part = read_part(row, spec.fields, parts, where)
         else:
             part = _read_order(row, spec, words, where)
         of_part = rows.setdefault(part, {})
         if key in of_part:
             first, of = _line_of(of_part[key], table), f" with '{part}'" if part else ""
-            hint = f" {NO_CRITERION}" if MET in spec.fields and part is None else ""
+            hint = f" {parts.no_name}" if parts and part is None else ""
             raise HarnessError(
                 f"{where}: the {spec.join} '{key}'{of} stands twice (first on line {first}).{hint}"
             )

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from harness.data.text import is_unspaced, ngrams
+from harness.core.scripts import is_unspaced
+from harness.data.text import ngrams
 
 MOST_EQUAL_PAIRS = (
     30_000  # of equal words, each in one text; above it difflib skips words that are frequent

@@ -1,25 +1,41 @@
 """Statements of an answer: its sentences that say something, with the passages that they cite.
 
-    split_statements("Rest helps [1]. Why? See a doctor. [2, 3]")
-    → [("Rest helps.", (1,)), ("See a doctor.", (2, 3))]
+    split_statements("Rest helps a lot [1]. Why? See a doctor. [2, 3]")
+    → [("Rest helps a lot.", (1,)), ("See a doctor.", (2, 3))]
 
 A statement is a sentence, or a line, of three words or more (six letters in a script without spaces) that is no
-question. A citation is a number in square brackets; one behind the end of a sentence belongs to it.
+question, no heading and no line that announces others with a colon. What is said again is the same statement.
+A citation is a number in square brackets; one behind the end of a sentence, or alone on the next line, belongs to it.
 """
 
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from harness.core.scripts import is_unspaced
+
 MIN_WORDS = 3
-MIN_LETTERS = 6  # where words are not spaced
+LETTERS_PER_WORD = 2  # in a script without spaces
 MAX_RANGE = 20  # of [1-3]; a wider one is no citation of passages
 
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?![a-z])|(?<=[。！？｡।॥።؟])\s*|\n+")  # noqa: RUF001
-_MARKER = re.compile(r"^(?:[-*•#>]+|\(?\d{1,2}[.)])\s+")
-_CITED = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[-–,;]\s*\d{1,3})*)\s*\]")  # noqa: RUF001
+_STOPS = "。！？｡।॥。۔؟"  # noqa: RUF001
+_ABBREVIATIONS = "Dr Mr Mrs Ms Prof St vs e.g i.e cf approx Approx ca fig Fig al incl U.S U.K"
+_NO_END = "".join(rf"(?<!\b{re.escape(word)}\.)" for word in _ABBREVIATIONS.split())
+_END = re.compile(rf"(?<=[.!?]){_NO_END}[\"')\]*_]*\s+(?![a-z])|(?<=[{_STOPS}])\s*|\n+")
+_MARKER = re.compile(
+    r"^(?:[-–—*•◦▪·>]+|\(?\d{1,2}[.)]|\([ivx]{1,4}\)|\(?[a-zA-Z]\))\s+"  # noqa: RUF001
+)
+_HEADING = re.compile(r"#+\s.*|(\*\*|__)[^*_]*[^*_.!?]\1|.*[:：](?:\*\*|__)?")  # noqa: RUF001
+_TABLE_HEAD = re.compile(r"^.*\n(?=[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*\|[-|: \t]*$)", re.MULTILINE)
+
+_NUMBER = r"\d{1,3}(?:\s?(?:[-–,;&]|and)\s?\d{1,3}){0,19}"  # noqa: RUF001
+_CITATION = rf"\[(?:passages?[ -]|[\^#])?\s*{_NUMBER}\s*\]"
+_CITED = re.compile(rf"\s?({_CITATION})", re.IGNORECASE)
 _ONE_CITED = re.compile(r"(\d{1,3})\s*[-–]\s*(\d{1,3})|(\d{1,3})")  # noqa: RUF001
-_BEHIND_END = re.compile(r"([.!?。])((?:\s*\[[\d\s,;–-]+\])+)")  # noqa: RUF001
+_BRACKETS = str.maketrans("【】［］", "[][]")  # noqa: RUF001
+_BETWEEN = re.compile(r"\]\s?([-–,;&])\s?\[(?=[\d^#p])", re.IGNORECASE)  # noqa: RUF001
+_ALONE = re.compile(rf"\n[ \t]*((?:{_CITATION}[ \t]*)+)(?=\n|\Z)", re.IGNORECASE)
+_BEHIND_END = re.compile(rf"([.!?{_STOPS}][*_]*)((?:[ \t]?{_CITATION})+)", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 
 
@@ -32,22 +48,31 @@ class Statement(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def split_statements(text: str) -> tuple[Statement, ...]:
-    """Return the statements of a text, in order."""
-    moved = _BEHIND_END.sub(r"\2\1", text)  # so that a citation stays with the sentence before it
-    statements = []
-    for part in _END.split(moved):
-        sentence = _MARKER.sub("", part.strip())
-        plain = _CITED.sub("", sentence).strip()
-        if not plain.endswith(("?", "？")) and _says_something(plain):  # noqa: RUF001
-            statements.append(Statement(plain, _cited(sentence)))
-    return tuple(statements)
+    """Return the distinct statements of a text, in order; one that is repeated cites all that it ever cites."""
+    # Move citations before the end of their sentence.
+    text = _BETWEEN.sub(r"\1", "\n".join(text.translate(_BRACKETS).splitlines()))
+    text = _BEHIND_END.sub(r"\2\1", _ALONE.sub(r" \1", _TABLE_HEAD.sub("", text)))
+    # Split it at their ends.
+    cites_by_text: dict[str, dict[int, None]] = {}
+    for part in _END.split(text):
+        sentence = part.strip()
+        plain = plain_statement(sentence)
+        if not _HEADING.fullmatch(sentence) and _says_something(plain):
+            cites_by_text.setdefault(plain, {}).update(dict.fromkeys(_cited(sentence)))
+    return tuple(Statement(plain, tuple(cites)) for plain, cites in cites_by_text.items())
+
+
+def plain_statement(sentence: str) -> str:
+    """Return a sentence without the mark of its list and its citations."""
+    return _CITED.sub("", _MARKER.sub("", sentence.strip())).strip()
 
 
 def _says_something(text: str) -> bool:
-    words = _WORD.findall(text)
-    return len(words) >= MIN_WORDS or any(
-        len(word) >= MIN_LETTERS and not word.isascii() for word in words
-    )
+    if text.rstrip("*_\"')").endswith(("?", "？", "؟")):  # noqa: RUF001
+        return False
+    n_letters = sum(map(is_unspaced, text))
+    n_words = len(_WORD.findall(text)) - (n_letters > 0) + n_letters / LETTERS_PER_WORD
+    return n_words >= MIN_WORDS
 
 
 def _cited(sentence: str) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 
-from harness.data.text import NGram, is_unspaced, ngrams, normalise_words
+from harness.core.scripts import is_unspaced
+from harness.data.text import NGram, ngrams, normalise_words
 from harness.data.thoughts import UNFINISHED_THOUGHTS
 from harness.types import HygieneFlag, Response
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from harness.data.text import is_unspaced
+from harness.core.scripts import is_unspaced
 
 MAX_DIGITS = 60  # of one number; longer runs are no quantity, and their arithmetic would be inexact
 

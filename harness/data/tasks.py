@@ -264,21 +264,36 @@ def _require_sources(name: str, metric: Metric, samples: Iterable[Sample], origi
 
 
 def _require_passages(name: str, metric: Metric, request: Request) -> None:
-    """Raise if no model is given the passages that a metric is about, or fewer than it counts."""
+    """Raise if no model has the passages that a metric is about, or fewer than it counts, or unknown ones.
+
+    A model whose verdicts are recorded needs none here: whoever judged it saw them.
+    """
     if not metric.about_passages:
         return
+    judges = [request.profile.find_judge(judge) for judge in judge_names(name, request)]
+    judged = {model for judge in judges for model in (judge.recorded or {}).get(name, {})}
     specs = {model: request.profile.models.get(model) for model in request.models}
     found = {model: spec.retrieval for model, spec in specs.items() if spec and spec.retrieval}
-    if not found:
+    if not found and judged.isdisjoint(request.models):
         raise HarnessError(
             f"metric '{name}' is about the passages that a model is given, and none of "
             f"{', '.join(request.models)} has 'retrieval' in the profile."
         )
-    for model, spec in found.items():
-        if isinstance(metric, RetrievalMetric) and metric.at is not None and metric.at > spec.k:
+    for model, spec in specs.items():
+        if spec and spec.recorded and model not in judged:
+            raise HarnessError(
+                f"metric '{name}' is about the passages that a model is given, and those behind the recorded "
+                f"answers of '{model}' are not known. Name recorded verdicts on them too, or leave it out."
+            )
+    for model, retrieval in found.items():
+        if (
+            isinstance(metric, RetrievalMetric)
+            and metric.at is not None
+            and metric.at > retrieval.k
+        ):
             raise HarnessError(
                 f"metric '{name}' counts the first {metric.at} documents, and model '{model}' is given "
-                f"{spec.k} passages. Raise its 'k', or lower 'at'."
+                f"{retrieval.k} passages. Raise its 'k', or lower 'at'."
             )
 
 

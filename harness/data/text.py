@@ -16,28 +16,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
+from harness.core.scripts import is_in, is_unspaced
+
 NGram = tuple[str, ...]
 
 WORD_RULE = 2  # raise it when texts beyond Latin script are split in another way
-
-
-_UNSPACED = (
-    range(0x0E00, 0x0F00),  # Thai, Lao
-    range(0x1000, 0x10A0),  # Burmese
-    range(0x1780, 0x1800),  # Khmer
-    range(0x1950, 0x19E0),  # Tai Le, New Tai Lue
-    range(0x1A20, 0x1AB0),  # Tai Tham
-    range(0x1B00, 0x1B80),  # Balinese
-    range(0x3005, 0x3008),  # ideographic iteration mark and zero
-    range(0x3040, 0x3130),  # kana, bopomofo
-    range(0x31A0, 0x3200),
-    range(0x3400, 0x4DC0),  # CJK ideographs, here and below
-    range(0x4E00, 0xA000),
-    range(0xA980, 0xAA00),  # Javanese, Burmese
-    range(0xAA60, 0xAAE0),  # Burmese, Tai Viet
-    range(0xF900, 0xFB00),
-    range(0x20000, 0x323B0),
-)
 
 
 _OPTIONAL = (
@@ -93,7 +76,7 @@ def is_latin(text: str) -> bool:
         return True
     composed = unicodedata.normalize("NFC", text)
     return all(
-        _is_in(ord(c), _LATIN) or unicodedata.category(c)[0] in "PSZ" or "\u0300" <= c < "\u0370"
+        is_in(ord(c), _LATIN) or unicodedata.category(c)[0] in "PSZ" or "\u0300" <= c < "\u0370"
         for c in composed
     )
 
@@ -101,11 +84,6 @@ def is_latin(text: str) -> bool:
 def word_rule(*texts: str) -> tuple[int, ...]:
     """Return the version of the word rule where it matters to these texts; else nothing."""
     return () if all(map(is_latin, texts)) else (WORD_RULE,)
-
-
-def is_unspaced(word: str) -> bool:
-    """Return whether a word is one letter of a script without spaces between words."""
-    return not word[:1].isascii() and _is_in(ord(word[0]), _UNSPACED)
 
 
 def normalise_text(text: str) -> str:
@@ -136,10 +114,6 @@ def _words_of_run(run: str) -> Iterator[str]:
         yield word
 
 
-def _is_in(code: int, blocks: Sequence[range]) -> bool:
-    return any(code in block for block in blocks)
-
-
 class _Translation(dict[int, str]):
     """A table for `str.translate`, filled with each character at its first use."""
 
@@ -156,7 +130,7 @@ def _word_character(character: str) -> str:
     category = unicodedata.category(character)
     if character in "'\u2019" or category == "Cf":  # don't is one word; U+200B is nothing
         return ""
-    if _is_in(ord(character), _OPTIONAL):
+    if is_in(ord(character), _OPTIONAL):
         return ""
     return character if category[0] in "LMN" else " "
 
@@ -164,7 +138,7 @@ def _word_character(character: str) -> str:
 def _rouge_character(character: str) -> str:
     if "a" <= character <= "z" or "0" <= character <= "9":
         return character
-    if character == "\u2019" or _is_in(ord(character), _LATIN):
+    if character == "\u2019" or is_in(ord(character), _LATIN):
         return " "
     return _word_character(character)
 
@@ -172,7 +146,7 @@ def _rouge_character(character: str) -> str:
 def _compatible_character(character: str) -> str:
     """Return the letters of a ligature or of a presentation form; Latin letters stay as they are."""
     is_letter = unicodedata.category(character) in _COMPATIBLE_CATEGORIES
-    if is_letter and not _is_in(ord(character), _LATIN):
+    if is_letter and not is_in(ord(character), _LATIN):
         return unicodedata.normalize("NFKC", character)
     return character
 

@@ -15,9 +15,9 @@ from harness.config.retrieval import RetrievalSpec
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
 from harness.core.sanitize import to_valid_utf8
+from harness.core.scripts import is_unspaced
 from harness.data.conversions import resolve_conversion
 from harness.data.tables import Table, join_key, load_rows, no_text_reason
-from harness.data.text import is_unspaced
 
 FIELDS = ("id", "text")
 _RUN = re.compile(r"\S+")

@@ -36,6 +36,7 @@ EVIDENCE = (
 RULES_VERSION = "9f97baf485ff19e47aab7c7fb5955a44cc630ac3d2e1c7ee49f10bb0d17fc3c8"
 WORD_LISTS = "83b84ef621d6fa8b0a0c47d221b7ce674b7073fd0f25cc31641614819dd7b39b"
 
+ENGLISH_ONLY = "the offline rules read English only"
 TIE_WITHIN = 0.02  # largest difference of mean points (0 to 1) that counts as a tie
 
 
@@ -81,7 +82,7 @@ def _hash_word_lists() -> str:
 
 def _judge(request: JudgeRequest) -> Outcome:
     if not is_english_script(request.sample.user_text):
-        return Outcome(reason="the offline rules read English only")
+        return Outcome(reason=ENGLISH_ONLY)
     match request:
         case GradeRequest(metric=RubricMetric() as metric):
             return _grade_rubric(metric, request.sample, request.answer)
@@ -122,8 +123,11 @@ def _check_support(request: GradeRequest) -> Outcome:
     decided = decided_unasked(request)
     if decided is not None:
         return decided
+    statement = request.asked_criteria[0].criterion
     passages = [passage.text for passage in shown_passages(request)]
-    found = find_support(request.asked_criteria[0].criterion, passages)
+    if not all(map(is_english_script, [statement, *passages])):
+        return Outcome(reason=ENGLISH_ONLY)
+    found = find_support(statement, passages)
     return Outcome(values={MET: float(found.supported)}, rationale=found.reason)
 
 

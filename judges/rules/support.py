@@ -1,8 +1,8 @@
 """The offline rule of support: a statement's words and numbers, looked for in the passages.
 
 A statement is supported if one passage has at least `SUPPORTED_SHARE` of its content words and every one of its
-numbers, and as many negations in the sentence that shares most with it. It counts words; what is said of them it cannot
-check. docs/retrieval.md has its errors on planted statements.
+numbers with its unit, and is negated or not like the sentence that shares most with it. It counts words; what is said of
+them it cannot check. docs/retrieval.md has its errors on planted statements.
 """
 
 import re
@@ -12,7 +12,11 @@ from typing import NamedTuple
 from judges.rules.text import content_stems, parse_text, split_words
 
 SUPPORTED_SHARE = 0.8  # of the content words
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_UNITS = (
+    "%|percent|(?:m|µ|n|p)?mol|mmHg|m?IU|units?|(?:m|µ|mc|n|k)?g|[dm]?[lL]|[cmµ]?m|"
+    "(?:year|month|week|day|hour|minute|second)s?|h|min"
+)
+_NUMBER = re.compile(rf"(\d+(?:,\d{{3}})*(?:\.\d+)?)(?:[\s-]?({_UNITS})(?!\w))?")
 _NEGATION = re.compile(
     r"\b(?:no|not|never|none|neither|nor|without|cannot|\w+n't)\b", re.IGNORECASE
 )
@@ -28,17 +32,34 @@ class Support(NamedTuple):
 def find_support(statement: str, passages: Sequence[str]) -> Support:
     """Hold a statement against each passage; the best one decides."""
     wanted = set(content_stems(split_words(statement)))
-    numbers = set(_NUMBER.findall(statement))
-    if not wanted and not numbers:
+    if not wanted:
         return Support(False, "no content words to look for")
+    numbers = read_numbers(statement)
     found = [_hold_against(wanted, numbers, statement, passage) for passage in passages]
     return max(found, key=lambda support: support.supported)
 
 
-def _hold_against(wanted: set[str], numbers: set[str], statement: str, passage: str) -> Support:
+def read_numbers(text: str) -> set[tuple[float, str]]:
+    """Return the numbers of a text with their units, "" without one: 1,000 is 1000, and 5.0 is 5."""
+    return {
+        (float(number.replace(",", "")), unit.lower().removesuffix("s").replace("percent", "%"))
+        for number, unit in _NUMBER.findall(text)
+    }
+
+
+def _hold_against(
+    wanted: set[str], numbers: set[tuple[float, str]], statement: str, passage: str
+) -> Support:
     present = set(content_stems(split_words(passage)))
-    missing_numbers = numbers - set(_NUMBER.findall(passage))
-    share = len(wanted & present) / len(wanted) if wanted else 1.0
+    there = read_numbers(passage)
+    # A number without a unit, as in "5 to 10 mg", may have any.
+    values, bare = {value for value, _ in there}, {value for value, unit in there if not unit}
+    missing_numbers = {
+        f"{value:g} {unit}".strip()
+        for value, unit in numbers
+        if (value, unit) not in there and value not in (bare if unit else values)
+    }
+    share = len(wanted & present) / len(wanted)
     if missing_numbers:
         return Support(False, f"numbers in no passage: {', '.join(sorted(missing_numbers))}")
     if share < SUPPORTED_SHARE:

@@ -226,7 +226,7 @@ def test_a_criterion_that_is_recorded_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_verdict_is_not_taken_for_all_criteria_of_its_item(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"v\.jsonl: 'met' is no list.*'criterion' is"):
+    with pytest.raises(HarnessError, match=r"v\.jsonl:1: 'met' is no list.*'criterion' is"):
         found(tmp_path, [{"id": "item-1", "met": True}], {})
 
 

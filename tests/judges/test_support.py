@@ -116,7 +116,38 @@ def test_the_judge_is_shown_passages_in_blocks_and_its_word_is_read() -> None:
         ("Eczema is contagious.", False),
         ("Eczema is not contagious.", True),
         ("Migraine needs dark rooms.", False),
+        ("An inhaler opens the airways within 15.0 minutes.", True),
+        ("An inhaler opens the airways within 15 hours.", False),
+        ("I do not know the answer.", False),
+        ("The passages do not say this.", False),
+        ("This statement is supported by the passages.", False),
+        ("It is 15.", False),
     ],
 )
 def test_the_rule_looks_for_words_numbers_and_negations(statement: str, supported: bool) -> None:
     assert find_support(statement, TEXTS).supported == supported
+
+
+def test_thousands_may_be_separated() -> None:
+    assert find_support("Eczema costs 1000 dollars.", ["Eczema costs 1,000 dollars."]).supported
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("每天吃十五片药。 15", "An inhaler opens within 15 minutes."),
+        ("Take 15 mg daily.", "Принимайте 15 мг."),
+    ],
+)
+def test_the_rule_gives_no_verdict_on_another_script(answer: str, text: str) -> None:
+    outcome = judged(answer, GROUNDED, [text])
+    assert outcome.values is None
+    assert outcome.reason == "the offline rules read English only"
+
+
+def test_a_repeated_statement_is_asked_about_and_counted_once() -> None:
+    assert judged("Asthma swells the liver. " * 3 + TEXTS[1], GROUNDED).values == {
+        "c1": 0.0,
+        "c2": 1.0,
+        "c3": 1.0,
+    }
