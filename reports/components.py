@@ -1,6 +1,7 @@
 """The components of a report: verdict, facts, claims, tables, charts and texts, ready to lay out."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reports.formatting import ABSENT
@@ -242,7 +243,7 @@ class Section:
 
 @dataclass(frozen=True)
 class View:
-    """A whole report: the first screen, then the sections."""
+    """A whole report: the first screen, then the sections. `links` are addresses by words of the next steps."""
 
     title: str
     provenance: str
@@ -256,6 +257,7 @@ class View:
     sections: tuple[Section, ...]
     footer: str
     next_steps: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
     claims_title: str = "Claims"
 
 

@@ -6,7 +6,8 @@ hash, so that even an unescaped text could not run or load anything.
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,13 @@ def render_page(template: str, **content: object) -> str:
     return page.render(style=safe_style, policy=_security_policy(style), **content)
 
 
+def link_names(text: str, links: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the pieces of a text, each with the address that it links to; "" where it is no name of `links`."""
+    names = "|".join(re.escape(name) for name in sorted(links, key=len, reverse=True))
+    for piece in re.split(rf"(?<![\w.-])({names})(?![\w-])", text) if names else [text]:
+        yield piece, links.get(piece, "")
+
+
 @cache
 def style_sheet() -> str:
     """Return the style sheet that all pages share."""
@@ -81,6 +89,7 @@ def page_environment(*folders: Path) -> "Environment":
     environment.globals.update(
         svg=svg,
         signed=signed,
+        link_names=link_names,
         caveats_title=CAVEATS_TITLE,
         facts_title=FACTS_TITLE,
         next_title=NEXT_TITLE,

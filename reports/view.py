@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from harness.config import metric_of
 from harness.core.sanitize import escape_invisible, escape_record
+from harness.gate.advice import items_needed_in_words
 from harness.gate.confirmation import confirmation_caveats
 from harness.gate.rules import describe_rule
 from harness.types import ClaimResult, Example, PlannedModel, RunResult
 from reports.components import LABELS, ClaimLine, KeyValue, View
 from reports.formatting import (
     columns_by_name,
-    count,
     describe_items,
     digits_to_distinguish,
     duration,
@@ -94,6 +94,7 @@ def make_view(
         claims_note=_claims_note(result),
         caveats=_caveats(result, human_inputs),
         next_steps=(*(step.text for step in result.next_steps), *describe_pages(pages)),
+        links=_links(result, pages),
         sections=tuple(section for section in sections if section),
         footer=f"alignment-harness {result.harness_version} · finished {result.finished} "
         f"after {duration(result.seconds)} · plan {plan.hash}",
@@ -110,6 +111,15 @@ def _item_addresses(
     tasks = {metric: task.name for task in plan.tasks for metric in task.metrics}
     named = [(tasks.get(metric_of(e.metric)), e.sample_id) for e in examples]
     return [item_address(task, name) if task else "" for task, name in named]
+
+
+def _links(result: RunResult, pages: Sequence[str]) -> dict[str, str]:
+    """Return the addresses of the pages and, in a suite with one data set, of the items that the next steps name."""
+    tasks = result.plan.tasks
+    named = [name for step in result.next_steps for name in step.items]
+    has_pages = ITEMS_PAGE in pages and len(tasks) == 1 and tasks[0].n_items <= MAX_ITEMS
+    items = {name: item_address(tasks[0].name, name) for name in named if has_pages}
+    return items | {page: page for page in pages}
 
 
 def _without_repeated_columns(result: RunResult) -> RunResult:
@@ -232,12 +242,12 @@ def _one_sided(claim: ClaimResult, result: RunResult, digits: int) -> Iterator[s
 
 
 def _unseen(claim: ClaimResult) -> Iterator[str]:
-    """Say which share of unseen answers at their worst would turn a pass."""
+    """Say with which share of unseen answers at their worst a pass still holds."""
     if claim.unseen is not None:
         turns_at, not_excluded = claim.unseen.turns_at, claim.unseen.not_excluded
         yield (
-            f"turns if more than {_share(turns_at)} of unseen answers were worst; "
-            f"{claim.unseen.n:,} {claim.unseen.unit} cannot exclude {_share(not_excluded)}"
+            f"holds even if {_share(turns_at)} of unseen answers were worst; "
+            f"{claim.unseen.n:,} {claim.unseen.unit} leave {_share(not_excluded)} possible"
         )
 
 
@@ -249,14 +259,8 @@ def _needed(claim: ClaimResult) -> Iterator[str]:
     """Say how many items would settle an undecided claim, and what that assumes."""
     if claim.n_needed is None:
         return
-    if claim.n_needed_least is None or claim.n_needed_least >= claim.n_needed:
-        yield f"about {count(claim.n_needed, 'item')} needed to decide if the truth is the estimate"
-        return
-    yield (
-        f"about {claim.n_needed_least:,} to {count(claim.n_needed, 'item')} needed to decide with 80 % "
-        "power, if the truth is between the far end of the bounds and the estimate; more if it is nearer "
-        "to the boundary"
-    )
+    number = items_needed_in_words(claim)
+    yield f"{number} decide it in 4 of 5 cases, if the truth is no nearer to the boundary than the estimate"
 
 
 def _bounds(claim: ClaimResult, digits: int) -> Iterator[str]:

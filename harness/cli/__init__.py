@@ -28,6 +28,7 @@ from harness.cli import train as training
 from harness.cli import view as viewing
 from harness.cli.env_check import warn_unknown_env
 from harness.cli.exit_codes import exit_now, exit_on_error
+from harness.cli.help_text import shorten_help
 from harness.cli.streams import protect_output
 from harness.core.signals import install_signal_handlers
 
@@ -82,8 +83,10 @@ def main() -> NoReturn:
     gc.set_threshold(*GC_THRESHOLDS)
     protect_output()
     warn_unknown_env(app)
+    command = typer.main.get_command(app)
+    shorten_help(command)
     try:
         with exit_on_error():
-            sys.exit(app(standalone_mode=False))
+            sys.exit(command(standalone_mode=False))
     except SystemExit as exit_request:
         exit_now(exit_request.code)

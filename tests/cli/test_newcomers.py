@@ -174,3 +174,10 @@ def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path, command: str) -> 
     done = harness_here(command, "x" * 5000, cwd=tmp_path)
     assert (done.returncode, "File name too long. Name a shorter path." in done.stderr) == (2, True)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "annotate", "judge succeed", "study run"])
+def test_help_cuts_no_name_off_at_80_columns(command: str, tmp_path: Path) -> None:
+    done = harness(*command.split(), "--help", cwd=tmp_path, env={"COLUMNS": "80"})
+    assert "HARNESS_FORMAT" in done.stdout
+    assert "…" not in done.stdout

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from harness.core.sanitize import escape_invisible, shorten
+from harness.gate.advice import describe_items_needed
 from harness.types import Comparison, ContaminationResult, PairwiseDetail, Unseen
 from reports import make_view, render_html, render_markdown
 from reports.components import Histogram, Table
@@ -196,19 +197,25 @@ def test_a_pass_beside_an_interval_that_includes_the_boundary_shows_the_gates_ow
     told = " · ".join(view.claims[0].numbers)
     assert "the test is one-sided: its 90 % interval is 0.01 to 0.36" in told
     assert (
-        "turns if more than 2.1 % of unseen answers were worst; 120 items cannot exclude 2.5 %"
-        in told
+        "holds even if 2.1 % of unseen answers were worst; 120 items leave 2.5 % possible" in told
     )
     assert "with any share of the answers not seen at their worst" in view.claims_note
     assert "the rule of earlier versions" in make_view(run).claims_note
 
 
-def test_items_needed_are_a_range_that_says_what_it_assumes() -> None:
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (50, "about 60 to 410 items"),
+        (120, "up to about 410 items"),
+        (410, "more than 410 items"),
+    ],
+)
+def test_items_needed_are_a_range_above_those_there_are(n: int, said: str) -> None:
     run = inconclusive_run()
     assert run.decision is not None
-    claim = run.decision.claims[0].model_copy(update={"n_needed_least": 60})
+    claim = run.decision.claims[0].model_copy(update={"n": n, "n_needed_least": 60})
     decision = run.decision.model_copy(update={"claims": (claim, *run.decision.claims[1:])})
     told = make_view(run.model_copy(update={"decision": decision})).claims[0].numbers
-    assert any(
-        "about 60 to 410 items needed to decide with 80 % power, if the truth is" in t for t in told
-    )
+    assert any(t.startswith(f"{said} decide it in 4 of 5 cases, if the truth is") for t in told)
+    assert f"Use {said} ({n} now)" in describe_items_needed(claim)

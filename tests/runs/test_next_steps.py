@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def test_where_no_item_is_worse_that_is_said(tmp_path: Path) -> None:
         NOTHING,
         "No item to read first: 'new' is nowhere worse on rubric.safety.",
     ]
+
+
+def test_the_report_links_to_the_items_and_pages_that_are_named(tmp_path: Path) -> None:
+    steps(write_study(tmp_path, shifts={"old": 0, "new": 1}))
+    [report] = tmp_path.glob("runs/*/*/report.html")
+    [listed] = re.findall(r'<ol class="next">.*?</ol>', report.read_text("utf-8"), re.DOTALL)
+    addresses = dict(re.findall(r'<a href="([^"#]+)([^"]*)">', listed))
+    assert {"explorer.html", "items/index.html"} <= set(addresses)
+    assert sum(anchor.startswith(("#q24-", "#q31-", "#q48-")) for anchor in addresses.values()) == 3
+    assert all((report.parent / page).is_file() for page in addresses)
 
 
 def test_after_a_fail_the_items_come_first(tmp_path: Path) -> None:
