@@ -1,14 +1,13 @@
 """The help of commands, made short enough for a screen of 80 columns."""
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+from typer.core import TyperOption
 
 from harness.cli.env_check import PREFIX
 
-if TYPE_CHECKING:
-    from typer.core import TyperCommand, TyperGroup
 
-
-def shorten_help(command: "TyperCommand | TyperGroup") -> None:
+def shorten_help(command: Any) -> None:
     """Shorten the help of a command and of its subcommands, so that no option's name is cut off.
 
     Environment variables stand together below the options; one that is not named after its option stays
@@ -18,7 +17,9 @@ def shorten_help(command: "TyperCommand | TyperGroup") -> None:
         shorten_help(subcommand)
     named = []
     for option in command.params:
-        if getattr(option, "is_flag", False):
+        if not isinstance(option, TyperOption):
+            continue
+        if option.is_flag:
             option.metavar = ""
         elif option.bare_type().startswith(("int", "float")):
             option.metavar = option.metavar or "N"
