@@ -103,7 +103,7 @@ class Source(Spec):
     """A table of rows: a path, a URL pinned by sha256, a hub data set, or a conversion's output.
 
     `local` is the path of a pinned source below `HARNESS_DATA_DIR`, to save the download. A hub data set
-    has a `split`, and may have a `subset`. Without a `format` the file's ending decides. `fields` maps each
+    has a `split`, and may have a `subset`. Without a `format` the file's ending decides, a `.gz` after it aside. `fields` maps each
     field to a column; `where` keeps only the rows with these values, `where_any` those with one of several.
     `phi` marks protected health information, which is sent to another machine only where that is allowed.
     """
@@ -117,7 +117,7 @@ class Source(Spec):
     split: str = "train"
     convert: Conversion | None = Field(default=None, exclude_if=lambda made: made is None)
     local: str | None = None
-    format: Literal["csv", "json", "jsonl", "xlsx"] | None = None
+    format: Literal["csv", "json", "jsonl", "parquet", "xlsx"] | None = None
     fields: dict[str, str] = Field(default={})
     where: dict[str, str] = Field(default={})
     where_any: dict[str, tuple[str, ...]] = Field(default={}, exclude_if=lambda values: not values)

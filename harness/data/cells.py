@@ -3,6 +3,7 @@
 Texts of rows to convert are trimmed and otherwise unchanged; those of items are as they are.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -85,6 +86,27 @@ def chat_in(row: Row, column: str) -> Chat:
     chat = turns_in(row, column, trim=True)
     _require_learnt(chat, row[column], column)
     return chat
+
+
+def dialogue_in(row: Row, column: str) -> Chat:
+    """Read the turns of a cell as `chat_in`, or of a text whose turns begin with "Human:" and "Assistant:"."""
+    if not isinstance(row.get(column), str):
+        return chat_in(row, column)
+    before, *parts = _SPEAKER.split(text_in(row, column))
+    if before or not parts:
+        raise UnusableRowError(
+            "unreadable",
+            f"'{column}' is no list of turns, and no text of them ('Human: … Assistant: …'); where the question "
+            "has a column of its own, name it: --fields input=…",
+        )
+    turns = zip(parts[::2], parts[1::2], strict=True)
+    return tuple(
+        Message.model_validate({"role": ROLES[name.casefold()], "content": text.strip()})
+        for name, text in turns
+    )
+
+
+_SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")  # HH-RLHF's
 
 
 def turns_in(row: Row, column: str, *, trim: bool = False) -> Chat:

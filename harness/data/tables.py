@@ -4,6 +4,7 @@
 """
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -63,7 +64,7 @@ class Table(NamedTuple):
         return columns_of(self.rows)
 
 
-MAX_UNPACKED = 500_000_000  # bytes of a workbook; a small file may unpack to any size
+MAX_UNPACKED = 500_000_000  # bytes; a small file may unpack to any size
 
 
 def load_rows(source: Source, root: Path | None) -> Table:
@@ -77,7 +78,10 @@ def load_rows(source: Source, root: Path | None) -> Table:
         InfrastructureError: the data could not be fetched.
     """
     content, origin, name = _read_source(source, root)
-    numbered = list(_parse(content, origin, source.format or Path(name).suffix.lower()[1:]))
+    ending, packed = Path(name).suffix.lower(), content
+    if ending == ".gz":
+        ending, packed = Path(Path(name).stem).suffix.lower(), _unpack(content, origin)
+    numbered = list(_parse(packed, origin, source.format or ending[1:]))
     if not numbered:
         raise HarnessError(f"{origin}: holds no rows.")
     lines = [line for line, _ in numbered]
@@ -290,12 +294,53 @@ def _parse(content: bytes, origin: str, format: str) -> Iterator[tuple[int, Row]
             yield from _parse_json(decode_text(content, origin), origin)
         case "csv":
             yield from _parse_csv(decode_text(content, origin), origin)
+        case "parquet":
+            yield from _parse_parquet(content, origin)
         case "xlsx":
             yield from _parse_xlsx(content, origin)
         case _:
             raise HarnessError(
-                f"{origin}: unknown format '{format}'. Known: csv, json, jsonl, xlsx."
+                f"{origin}: unknown format '{format}'. Known: csv, json, jsonl, parquet, xlsx, and each with .gz."
             )
+
+
+def _unpack(content: bytes, origin: str) -> bytes:
+    """Return the content of a .gz file."""
+    import zlib
+
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            unpacked = file.read(MAX_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise HarnessError(f"{origin}: not a readable .gz file: {error}.") from None
+    if len(unpacked) > MAX_UNPACKED:
+        raise HarnessError(
+            f"{origin}: unpacks to more than {MAX_UNPACKED / 1e6:,.0f} MB. Unpack it, and name the file."
+        )
+    return unpacked
+
+
+def _parse_parquet(content: bytes, origin: str) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a Parquet file, with cells as JSON has them: a time becomes its text."""
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        file = ParquetFile(io.BytesIO(content))
+        groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+        unpacked = sum(group.total_byte_size for group in groups)
+        if unpacked > MAX_UNPACKED:
+            raise HarnessError(
+                f"{origin}: unpacks to {unpacked / 1e6:,.0f} MB, more than {MAX_UNPACKED / 1e6:,.0f} MB. Save it "
+                "as JSON Lines."
+            )
+        table = file.read()
+    except (pyarrow.ArrowException, OSError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise HarnessError(f"{origin}: not a readable Parquet file: {first_line}") from None
+    _check_header(table.column_names, origin)
+    for number, row in enumerate(table.to_pylist(), start=1):
+        yield number, json.loads(json.dumps(row, default=str))
 
 
 def _parse_jsonl(text: str, origin: str) -> Iterator[tuple[int, Row]]:

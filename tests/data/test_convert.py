@@ -1,8 +1,11 @@
 """Sources in, files for recipes out: filters, summaries, exit codes and recipes that read them."""
 
+import gzip
 import hashlib
+import io
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.data.convert import ConversionSummary, convert_file, make_options
 from harness.data.preference_pairs import load_given_pairs, load_pairs
+from harness.data.tables import load_rows
 from harness.training.commands import build_pairs
 from harness.training.context import make_context
 from tests.builders.commands import harness_here
@@ -211,6 +215,52 @@ def test_json_lines_that_are_called_json_are_read(tmp_path: Path) -> None:
     source = write_rows(tmp_path / "reward.json", PAIRS)
     options = make_options(to="preference", fields="")
     assert convert_file(str(source), tmp_path / "o.jsonl", options).format == "reward"
+
+
+def in_parquet(rows: list[dict[str, object]]) -> bytes:
+    import pyarrow
+    from pyarrow import parquet
+
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+def test_a_parquet_file_and_packed_ones_hold_the_same_rows_as_json_lines(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "A?"}, {"role": "assistant", "content": "B é."}]
+    rows: list[dict[str, object]] = [{"id": n, "messages": turns} for n in range(3)]
+    plain = write_rows(tmp_path / "rows.jsonl", rows).read_bytes()
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(plain))
+    (tmp_path / "rows.parquet").write_bytes(in_parquet(rows))
+    (tmp_path / "rows.parquet.gz").write_bytes(gzip.compress(in_parquet(rows)))
+    for name in ("rows.jsonl", "rows.jsonl.gz", "rows.parquet", "rows.parquet.gz"):
+        assert load_rows(Source(path=name), tmp_path).rows == rows
+        options = make_options(to="sft", fields="")
+        assert (
+            convert_file(str(tmp_path / name), tmp_path / "out.jsonl", options).format == "chatml"
+        )
+
+
+def test_times_and_bytes_of_parquet_are_texts(tmp_path: Path) -> None:
+    when = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    (tmp_path / "a.parquet").write_bytes(in_parquet([{"q": "A?", "at": when, "n": None}]))
+    rows = load_rows(Source(path="a.parquet"), tmp_path).rows
+    assert rows == [{"q": "A?", "at": "2026-01-02 03:04:00+00:00", "n": None}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.parquet", b"PAR1 torn", "not a readable Parquet file"),
+        ("a.jsonl.gz", b"no gzip", r"not a readable \.gz file"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-9], r"not a readable \.gz file"),
+        ("a.txt.gz", gzip.compress(b"text"), "unknown format 'txt'"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(HarnessError, match=message):
+        load_rows(Source(path=name), tmp_path)
 
 
 def test_a_source_may_be_pinned_and_filtered_in_a_yaml_file(tmp_path: Path) -> None:

@@ -152,12 +152,27 @@ def assert_pair(draft: ChatExample) -> None:
         },
         {"conversations": sharegpt(("human", "A?")), "chosen": "B.", "rejected": "C."},
         {
+            "chosen": "\n\nHuman: A?\n\nAssistant: B.",
+            "rejected": "\n\nHuman: A?\n\nAssistant: C.",
+        },
+        {"instruction": "A?", "input": "", "chosen": "B.", "rejected": "C."},
+        {
             "conversations": sharegpt(("human", "A?")),
             "chosen": {"from": "gpt", "value": "B."},
             "rejected": {"from": "gpt", "value": "C."},
         },
     ],
-    ids=["reward", "texts", "chats", "ultrafeedback", "implicit", "sharegpt", "sharegpt_turns"],
+    ids=[
+        "reward",
+        "texts",
+        "chats",
+        "ultrafeedback",
+        "implicit",
+        "sharegpt",
+        "hh_rlhf",
+        "alpaca",
+        "sharegpt_turns",
+    ],
 )
 def test_every_preference_format_makes_the_same_pair(row: Row) -> None:
     assert_pair(draft_of(row, "preference"))
@@ -239,6 +254,13 @@ def test_answers_to_different_prompts_make_no_pair() -> None:
     row = {"chosen": GOOD_CHAT, "rejected": chatml(("user", "Z?"), ("assistant", "C."))}
     (dropped,) = drafts_of([row], "preference").dropped
     assert dropped.reason == "other_prompt"
+
+
+def test_a_text_that_is_no_dialogue_makes_no_pair_and_says_how_it_would() -> None:
+    row = {"question": "A?", "chosen": "B.", "rejected": "C."}
+    (dropped,) = drafts_of([row], "preference").dropped
+    assert dropped.reason == "unreadable"
+    assert "--fields input=" in dropped.detail
 
 
 def test_a_label_that_is_neither_true_nor_false_is_unreadable() -> None:

@@ -1,5 +1,6 @@
 """Files that are small and unpack to much, nest without end, or loop: a message, and no full memory."""
 
+import gzip
 import json
 import time
 import zipfile
@@ -42,6 +43,15 @@ def test_a_workbook_that_unpacks_to_gigabytes_is_refused_before_it_is(
     monkeypatch.setattr(tables, "MAX_UNPACKED", 40_000_000)
     with pytest.raises(HarnessError, match=r"unpacks to 50 MB.*Save the sheet as CSV"):
         load(path)
+
+
+def test_a_packed_file_that_unpacks_to_gigabytes_is_refused_before_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MAX_UNPACKED", 1_000_000)
+    (tmp_path / "small.jsonl.gz").write_bytes(gzip.compress(b" " * 2_000_000))
+    with pytest.raises(HarnessError, match=r"unpacks to more than 1 MB\. Unpack it"):
+        load(tmp_path / "small.jsonl.gz")
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])

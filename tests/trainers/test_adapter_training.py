@@ -158,7 +158,9 @@ def logits(model: Any, tokenizer: Any) -> torch.Tensor:
 def test_a_last_step_that_diverges_makes_no_checkpoint(
     base: Path, tmp_path: Path, kind: str, rate: float
 ) -> None:
-    with pytest.raises(HarnessError, match=r"logits are NaN or infinite\..* its last step diverged"):
+    with pytest.raises(
+        HarnessError, match=r"logits are NaN or infinite\..* its last step diverged"
+    ):
         train(SFT, KINDS[kind], base, tmp_path / "out", max_steps=1, learning_rate=rate)
     assert not (tmp_path / "out").exists()
 

@@ -12,6 +12,7 @@ from harness.data.cells import (
     answer_in,
     chat_in,
     check_prompt,
+    dialogue_in,
     history_in,
     label_in,
     last_answer,
@@ -226,11 +227,18 @@ def _listed(columns: Iterable[str]) -> str:
 # --- readers of the formats ------------------------------------------------------------------
 
 
-def _alpaca(row: Row) -> ParsedRow:
+def _alpaca_prompt(row: Row) -> Chat:
     parts = [text_in(row, "instruction"), optional_text(row, "input")]
     turn = user("\n\n".join(part for part in parts if part))
-    prompt = with_system(optional_text(row, "system"), (*history_in(row), turn))
-    return ParsedRow(prompt, text_in(row, "output"))
+    return with_system(optional_text(row, "system"), (*history_in(row), turn))
+
+
+def _alpaca(row: Row) -> ParsedRow:
+    return ParsedRow(_alpaca_prompt(row), text_in(row, "output"))
+
+
+def _alpaca_preference(row: Row) -> ParsedRow:
+    return ParsedRow(_alpaca_prompt(row), text_in(row, "chosen"), text_in(row, "rejected"))
 
 
 def _chat_of(column: str) -> Callable[[Row], ParsedRow]:
@@ -271,8 +279,8 @@ def _preference(row: Row) -> ParsedRow:
 
 
 def _implicit_preference(row: Row) -> ParsedRow:
-    prompt, chosen = last_answer(chat_in(row, "chosen"), "chosen")
-    other_prompt, rejected = last_answer(chat_in(row, "rejected"), "rejected")
+    prompt, chosen = last_answer(dialogue_in(row, "chosen"), "chosen")
+    other_prompt, rejected = last_answer(dialogue_in(row, "rejected"), "rejected")
     if prompt != other_prompt:
         raise UnusableRowError("other_prompt", "chosen and rejected answer different prompts")
     return ParsedRow(prompt, chosen, rejected)
@@ -357,6 +365,12 @@ FORMATS = (
         _PREFERENCE,
         frozenset({"conversations", "chosen", "rejected"}),
         _sharegpt_preference,
+    ),
+    Format(
+        "alpaca_preference",
+        _PREFERENCE,
+        frozenset({"instruction", "chosen", "rejected"}),
+        _alpaca_preference,
     ),
     Format("preference", _PREFERENCE, frozenset({"prompt", "chosen", "rejected"}), _preference),
     Format(
