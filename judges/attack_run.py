@@ -32,11 +32,9 @@ class StoredJudge:
 
     @property
     def card(self) -> JudgeCard:
-        """Return the card of the wrapped judge."""
         return self._judge.card
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield all outcomes, in order."""
         all_requests = list(requests)
         stage = Stage(self._stage, len(all_requests))
         judged = collect_outcomes(all_requests, self._judge, self._store, self._progress, stage)

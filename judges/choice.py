@@ -29,7 +29,6 @@ class ChoiceJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield one outcome for each request, in order."""
         for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=ChoiceMetric() as metric):

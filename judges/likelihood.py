@@ -30,7 +30,6 @@ class LikelihoodJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield one outcome for each request, in order."""
         for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=LikelihoodMetric() as metric):

@@ -48,7 +48,6 @@ class MatchJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield one outcome for each request, in order."""
         for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=MatchMetric() as metric):

@@ -29,7 +29,7 @@ from harness.config.checklist import MET
 from harness.config.metrics import HELPFUL_VALUES
 from harness.config.passages import SUPPORTED
 from harness.core.quoting import name_invisible
-from harness.core.sanitize import to_valid_utf8
+from harness.core.sanitize import short_line, to_valid_utf8
 from harness.data.thoughts import thought_ends
 from harness.types import Outcome
 from harness.types.judgements import MissingReason, criterion_key
@@ -90,12 +90,12 @@ def read_verdict(
     if finish == "length":
         return unscored(MissingReason.CUT_OFF, "the reply ends at the token limit")
     if refusal:
-        return unscored(MissingReason.REFUSED, _short(refusal))
+        return unscored(MissingReason.REFUSED, short_line(refusal))
     if text is None or not text.strip():
         return unscored(MissingReason.EMPTY)
     # A refusal in words, or a JSON object.
     if "{" not in text and _is_refusal(text):
-        return unscored(MissingReason.REFUSED, _short(text))
+        return unscored(MissingReason.REFUSED, short_line(text))
     try:
         found = _read_object(text)
         if _without_spaces(found.source) in _without_spaces(shown):
@@ -380,12 +380,7 @@ def _describe(value: object) -> str:
     """Describe a wrong value in a few words."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    return _short(json.dumps(value, ensure_ascii=False))
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:60]}…"
+    return short_line(json.dumps(value, ensure_ascii=False))
 
 
 def _without_spaces(text: str) -> str:

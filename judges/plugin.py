@@ -41,7 +41,6 @@ class ScorerJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield one outcome for each request, in order."""
         for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=PluginMetric()):

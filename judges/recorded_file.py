@@ -166,7 +166,6 @@ def _rows_by_key(
 
 
 def _line_of(row: Row, table: Table) -> int:
-    """Return the line of one of the table's rows."""
     return next(line for line, other in zip(table.lines, table.rows, strict=True) if other is row)
 
 

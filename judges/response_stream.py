@@ -35,7 +35,6 @@ class ResponseStream:
         self._changed = threading.Condition()
 
     def put(self, response: Response) -> None:
-        """Add a response."""
         with self._changed:
             self._responses.append(response)
             self._changed.notify_all()

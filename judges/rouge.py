@@ -44,7 +44,6 @@ class RougeJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield one outcome for each request, in order."""
         for i, request in enumerate(requests):
             match request:
                 case GradeRequest(metric=RougeMetric() as metric):

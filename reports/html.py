@@ -37,7 +37,6 @@ def render_html(
 
 
 def view_to_html(view: View, *, n_items: int = 0) -> str:
-    """Return the HTML document of a view."""
     return render_page("report.html", view=view, n_items=n_items)
 
 

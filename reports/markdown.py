@@ -40,7 +40,6 @@ def render_markdown(
 
 
 def view_to_markdown(view: View) -> str:
-    """Return the Markdown document of a view."""
     blocks = [*_first_screen(view), *sections_to_markdown(view.sections)]
     return "\n\n".join([*blocks, f"_{escape(view.footer)}_"]) + "\n"
 

@@ -66,7 +66,6 @@ def _words(text: str) -> list[str]:
 
 
 def _spans(text: str, words: Sequence[str]) -> list[Span]:
-    """Return the places of a text's words."""
     spans, place = [], 0
     for word in words:
         start = text.index(word, place)

@@ -32,7 +32,6 @@ class LowRank(TargetedAdapter):
 
     @property
     def sizes(self) -> Mapping[str, object]:
-        """Return rank and scale."""
         return {"r": self.r, "alpha": self.alpha}
 
     def advice(self, shape: Shape) -> Sequence[str]:
@@ -128,7 +127,6 @@ class LoraPlus(LowRank):
 
     @property
     def sizes(self) -> Mapping[str, object]:
-        """Return rank, scale, and the ratio of the learning rates."""
         return {**super().sizes, "ratio": f"{self.ratio:g}"}
 
 
@@ -147,7 +145,6 @@ class Vera(TargetedAdapter):
 
     @property
     def sizes(self) -> Mapping[str, object]:
-        """Return the rank."""
         return {"r": self.r}
 
     def count_trained(self, shape: Shape) -> int:
@@ -236,7 +233,6 @@ class VirtualTokens(AdapterSpec):
 
     @property
     def sizes(self) -> Mapping[str, object]:
-        """Return the number of virtual tokens."""
         return {"tokens": self.tokens}
 
     def targets(self, shape: Shape) -> Sequence[Linear]:
@@ -267,7 +263,6 @@ class PromptTuning(VirtualTokens):
 
     @property
     def added_tokens(self) -> int:
-        """Return the virtual tokens."""
         return self.tokens
 
     def count_trained(self, shape: Shape) -> int:

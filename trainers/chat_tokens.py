@@ -60,7 +60,6 @@ class PromptFacts:
         self.n_differing = 0
 
     def add(self, tokens: AnswerTokens) -> None:
-        """Count one prompt."""
         self.n_prompts += 1
         self.n_differing += tokens.n_prompt < tokens.n_asked
 

@@ -43,7 +43,6 @@ class Dpo:
     fitted: FittedPairs = field(default_factory=FittedPairs)
 
     def config_type(self) -> Any:
-        """Return DPOConfig, of TRL's stable namespace."""
         from trl import DPOConfig
 
         return DPOConfig

@@ -38,7 +38,6 @@ class Kto:
     alone: dict[str, int] = field(default_factory=dict)
 
     def config_type(self) -> Any:
-        """Return KTOConfig, of TRL's stable namespace."""
         from trl import KTOConfig
 
         return KTOConfig

@@ -93,7 +93,6 @@ class Online:
     reward: Reward
 
     def config_type(self) -> Any:
-        """Return GRPOConfig or RLOOConfig, of TRL's stable namespace."""
         from trl import GRPOConfig, RLOOConfig
 
         return GRPOConfig if self.recipe.method == "grpo" else RLOOConfig
@@ -184,7 +183,6 @@ class Online:
         return reward_metrics(trainer.state.log_history)
 
     def merge_probes(self, trainer: Any) -> list[list[int]]:
-        """Return the token ids of the first chats."""
         return [
             encode_chat(trainer.processing_class, row.prompt) for row in self.prompts[:N_PROBES]
         ]

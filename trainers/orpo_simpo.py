@@ -70,7 +70,6 @@ class Orpo(_ReferenceFree):
     """Odds ratio preference optimisation on pairs; a `Method`."""
 
     def config_type(self) -> Any:
-        """Return ORPOConfig, of TRL's experimental namespace."""
         from trl.experimental.orpo import ORPOConfig
 
         return ORPOConfig
@@ -90,7 +89,6 @@ class Simpo(_ReferenceFree):
     """Simple preference optimisation on pairs; a `Method`."""
 
     def config_type(self) -> Any:
-        """Return CPOConfig, of TRL's experimental namespace."""
         from trl.experimental.cpo import CPOConfig
 
         return CPOConfig

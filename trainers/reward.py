@@ -35,7 +35,6 @@ class RewardModel:
     fitted: FittedPairs = field(default_factory=FittedPairs)
 
     def config_type(self) -> Any:
-        """Return RewardConfig, of TRL's stable namespace."""
         from trl import RewardConfig
 
         return RewardConfig

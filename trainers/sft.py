@@ -89,7 +89,6 @@ class Sft:
     eval_rows: Sequence[Example] = ()
 
     def config_type(self) -> Any:
-        """Return SFTConfig, of TRL's stable namespace."""
         from trl import SFTConfig
 
         return SFTConfig
@@ -159,7 +158,6 @@ class Sft:
         return held_out_metrics(trainer, ["eval_loss"])
 
     def merge_probes(self, trainer: Any) -> list[list[int]]:
-        """Return the token ids of the first chats."""
         return [list(ids) for ids in trainer.train_dataset["input_ids"][:N_PROBES]]
 
 

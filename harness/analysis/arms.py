@@ -53,7 +53,6 @@ class ArmScores:
 
     @property
     def names(self) -> list[str]:
-        """Return the arms' names."""
         return list(self.observed)
 
     @property

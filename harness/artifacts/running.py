@@ -80,7 +80,6 @@ class _ProgressFile:
         self.write()
 
     def log(self, line: str) -> None:
-        """Pass the line on."""
         self._shown.log(line)
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:

@@ -1,5 +1,7 @@
 """Commands that compare runs, check them against a baseline, and monitor scores."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NamedTuple, NoReturn
 
@@ -148,26 +150,19 @@ def check(
     """Check runs against the baseline. Exit codes: 0 none is worse, 1 one is, 3 inconclusive."""
     from harness.artifacts.run_folder import load_run
     from harness.runs.regression import check_run, read_baseline
-    from reports.junit import render_check_junit, render_failed_check_junit
-    from reports.regression import describe_check, render_check, render_failed_check
+    from reports.junit import render_check_junit
+    from reports.regression import describe_check, render_check
 
     files = _CheckFiles(summary, junit, comment)
     if daily:
         if any(file is not None for file in files):
             raise HarnessError("--daily prints its alarms, and writes no files.")
-        if unchanged:
-            if common_items:
-                raise HarnessError(
-                    "--unchanged compares days on all items: leave --common-items out."
-                )
-            _check_unchanged(runs, baseline, output)
-        _check_daily(runs, baseline, output, common_items=common_items)
+        if unchanged and common_items:
+            raise HarnessError("--unchanged compares days on all items: leave --common-items out.")
+        _check_days(runs, baseline, output, common_items=common_items, unchanged=unchanged)
     if unchanged:
         raise HarnessError("--unchanged goes with --daily: one run alone is no series of days.")
-    # Files of an earlier check must not be read as this one's, however this one ends.
-    unmade = "The check has not ended: it is running, was killed, or crashed."
-    files.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
-    try:
+    with files.failing_by_default():
         blessed = read_baseline(baseline)
         results = [
             check_run(load_run(find_named_run(run)), blessed, common_items=common_items)
@@ -175,12 +170,6 @@ def check(
         ]
         markdown = "\n".join(map(render_check, results))
         xml = render_check_junit(*results)
-    except BaseException as error:
-        reason = (
-            str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-        )
-        files.write(render_failed_check(reason), render_failed_check_junit(reason))
-        raise
     files.write(markdown, xml)
     codes = [EXIT_CODES[result.decision.verdict] for result in results]
     code = 1 if 1 in codes else max(codes)  # a worse run weighs more than an undecided one
@@ -191,52 +180,47 @@ def check(
     raise typer.Exit(code)
 
 
-def _check_daily(
-    runs: list[Path], baseline: Path, output: Format, *, common_items: bool
+def _check_days(
+    runs: list[Path], baseline: Path, output: Format, *, common_items: bool, unchanged: bool
 ) -> NoReturn:
     from harness.artifacts.run_folder import load_run
-    from harness.runs.daily import check_daily
+    from harness.runs.daily import check_daily, check_unchanged, describe_unchanged
     from harness.runs.regression import read_baseline
     from reports.regression import describe_check
 
     blessed = read_baseline(baseline)
     loaded = [load_run(find_named_run(run)) for run in runs]
-    days = check_daily(loaded, blessed, common_items=common_items)
-    alarms = [day for day in days if day.alarm]
-    value = {
-        "exit_code": int(bool(alarms)),
-        "alpha": blessed.alpha,
-        "days": [
-            {"started": day.started, "alpha": day.alpha, "alarm": day.alarm}
-            | day.check.model_dump(mode="json")
-            for day in days
-        ],
-    }
-    lines = [
-        f"{len(alarms)} alarms in {len(days)} daily checks; any alarm is wrong with probability at most "
-        f"{blessed.alpha:g} over all days and columns. Silence does not show that nothing is worse.",
-        *(f"{day.started[:10]}: {line}" for day in alarms for line in describe_check(day.check)),
-    ]
-    emit(output, value, lines)
-    raise typer.Exit(int(bool(alarms)))
-
-
-def _check_unchanged(runs: list[Path], baseline: Path, output: Format) -> NoReturn:
-    from harness.artifacts.run_folder import load_run
-    from harness.runs.daily import check_unchanged, describe_unchanged
-    from harness.runs.regression import read_baseline
-
-    blessed = read_baseline(baseline)
-    found = check_unchanged([load_run(find_named_run(run)) for run in runs], blessed)
-    alarms = [day for day in found.days if day.alarm]
-    value = {
-        "exit_code": int(bool(alarms)),
-        "alpha": blessed.alpha,
-        "repeated": found.n_repeated,
-        "days": [day._asdict() | {"alarm": day.alarm} for day in found.days],
-    }
-    emit(output, value, describe_unchanged(found, blessed.alpha))
-    raise typer.Exit(int(bool(alarms)))
+    value: dict[str, object]
+    lines: Iterable[str]
+    if unchanged:
+        found = check_unchanged(loaded, blessed)
+        n_alarms = sum(day.alarm for day in found.days)
+        days = [day._asdict() | {"alarm": day.alarm} for day in found.days]
+        value = {"repeated": found.n_repeated, "days": days}
+        lines = describe_unchanged(found, blessed.alpha)
+    else:
+        checks = check_daily(loaded, blessed, common_items=common_items)
+        alarms = [day for day in checks if day.alarm]
+        n_alarms = len(alarms)
+        value = {
+            "days": [
+                {"started": day.started, "alpha": day.alpha, "alarm": day.alarm}
+                | day.check.model_dump(mode="json")
+                for day in checks
+            ]
+        }
+        lines = [
+            f"{n_alarms} alarms in {len(checks)} daily checks; any alarm is wrong with probability at most "
+            f"{blessed.alpha:g} over all days and columns. Silence does not show that nothing is worse.",
+            *(
+                f"{day.started[:10]}: {line}"
+                for day in alarms
+                for line in describe_check(day.check)
+            ),
+        ]
+    code = int(n_alarms > 0)
+    emit(output, {"exit_code": code, "alpha": blessed.alpha} | value, lines)
+    raise typer.Exit(code)
 
 
 @commands.command()
@@ -280,6 +264,22 @@ class _CheckFiles(NamedTuple):
     summary: Path | None
     junit: Path | None
     comment: Path | None
+
+    @contextmanager
+    def failing_by_default(self) -> Iterator[None]:
+        """Write that there is no result, so that those of an earlier check are not read as this one's."""
+        from reports.junit import render_failed_check_junit
+        from reports.regression import render_failed_check
+
+        unmade = "The check has not ended: it is running, was killed, or crashed."
+        self.write(render_failed_check(unmade), render_failed_check_junit(unmade), summarise=False)
+        try:
+            yield
+        except BaseException as error:
+            known = isinstance(error, HarnessError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            self.write(render_failed_check(reason), render_failed_check_junit(reason))
+            raise
 
     def write(self, markdown: str, junit: bytes, *, summarise: bool = True) -> None:
         """Write all of them; the summary, to which is only added, when there is an outcome."""

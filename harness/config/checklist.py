@@ -93,7 +93,6 @@ class ChecklistMetric(JudgedMetric):
 
     @property
     def verdict_values(self) -> tuple[float, ...]:
-        """Return not met and met."""
         return (0.0, 1.0)
 
     @property

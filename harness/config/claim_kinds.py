@@ -18,7 +18,6 @@ class Reasons(NamedTuple):
     inconclusive: str
 
     def of(self, verdict: Literal["pass", "fail", "inconclusive"]) -> str:
-        """Return the reason for a verdict."""
         match verdict:
             case "pass":
                 return self.passed

@@ -35,12 +35,10 @@ class MatchMetric(ComputedMetric):
         return True
 
     def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return the one column."""
         return {name: "match"}
 
     @property
     def verdict_values(self) -> tuple[float, ...]:
-        """Return no match and match."""
         return (0.0, 1.0)
 
 
@@ -61,7 +59,6 @@ class WordMatch(MatchMetric):
 
     @property
     def description(self) -> str:
-        """Return which answers are counted."""
         are = "are" if self.by == "normalised" else "contain"
         return f"share of answers that {are} the reference, in its words and their order"
 
@@ -157,11 +154,9 @@ class TokenF1(MatchMetric):
 
     @property
     def description(self) -> str:
-        """Return what is computed."""
         return "F1 of the words of answer and reference, whatever their order"
 
     def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return the one column."""
         return {name: "f1"}
 
     @property
@@ -224,7 +219,6 @@ class WordCount(MatchMetric):
 
     @property
     def description(self) -> str:
-        """Return the limits."""
         limits = [
             f"at least {self.at_least}" if self.at_least is not None else "",
             f"at most {self.at_most}" if self.at_most is not None else "",

@@ -83,24 +83,20 @@ class RubricMetric(ReferenceMetric):
 
     @property
     def description(self) -> str:
-        """Return the criteria and the scale."""
         low, high = self.scale
         names = ", ".join(criterion.name for criterion in self.criteria)
         return f"{names}, each from {low} to {high}"
 
     def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return a column for each criterion."""
         return {f"{name}.{criterion.name}": criterion.name for criterion in self.criteria}
 
     @property
     def verdict_values(self) -> tuple[float, ...]:
-        """Return the points of the scale."""
         low, high = self.scale
         return tuple(float(point) for point in range(low, high + 1))
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Return the ends of the scale."""
         return self.scale
 
 
@@ -124,7 +120,6 @@ class PairwiseMetric(ReferenceMetric):
 
     @property
     def description(self) -> str:
-        """Return the question that the judge is asked."""
         return self.asks
 
     def verdict_keys(self, name: str) -> dict[str, str]:
@@ -154,7 +149,6 @@ class EvasionMetric(JudgedMetric):
 
     @property
     def description(self) -> str:
-        """Return which answers are counted."""
         return "share of answers that are not evasive; a proper deferral counts as helpful"
 
     def verdict_keys(self, name: str) -> dict[str, str]:
@@ -190,7 +184,6 @@ class RougeMetric(ComputedMetric):
         return f"{', '.join(self.variants)}: precision, recall and F1, {stemmer} stemming"
 
     def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return three columns for each variant."""
         parts = ("precision", "recall", "f1")
         return {f"{name}.{v}_{part}": f"{v}_{part}" for v in self.variants for part in parts}
 

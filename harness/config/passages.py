@@ -48,7 +48,6 @@ class RetrievalMetric(ComputedMetric):
         return f"recall, reciprocal rank and nDCG of the known sources among {cut}"
 
     def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return a column for each measure."""
         return {f"{name}.{measure}": measure for measure in ("recall", "mrr", "ndcg")}
 
     def summary_columns(self, name: str) -> tuple[str, ...]:
@@ -92,7 +91,6 @@ class SupportMetric(JudgedMetric):
 
     @property
     def verdict_values(self) -> tuple[float, ...]:
-        """Return not supported and supported."""
         return (0.0, 1.0)
 
 
@@ -103,11 +101,9 @@ class GroundedMetric(SupportMetric):
 
     @property
     def description(self) -> str:
-        """Return what is counted."""
         return "share of the answer's statements that the passages it was given support"
 
     def judged_parts(self, answer: str) -> tuple[JudgedPart, ...]:
-        """Return the statements of an answer."""
         return tuple(JudgedPart(statement.text) for statement in split_statements(answer))
 
 
@@ -121,7 +117,6 @@ class CitationMetric(SupportMetric):
 
     @property
     def description(self) -> str:
-        """Return what is counted."""
         return (
             "share of the answer's statements that cite [n] passages which exist and support them"
         )

@@ -139,15 +139,12 @@ class PluginMetric(ComputedMetric):
         return f"{facts.description}; {facts.name} of {facts.package} {facts.version}"
 
     def verdict_keys(self, name: str) -> dict[str, str]:
-        """Return the scorer's columns."""
         return {f"{name}.{column}": column for column in self.scorer.columns}
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Return the scorer's bounds."""
         return self.scorer.bounds
 
     @property
     def needs_reference(self) -> bool:
-        """Return whether the scorer compares with a reference."""
         return self.scorer.needs_reference

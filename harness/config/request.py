@@ -30,7 +30,6 @@ class AskAgain(NamedTuple):
     try_repaired: bool = False
 
     def concerns(self, *models: str) -> bool:
-        """Return whether one of the models is concerned."""
         return self.model is None or self.model in models
 
 

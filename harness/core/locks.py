@@ -45,7 +45,6 @@ class FolderLock:
             raise
 
     def release(self) -> None:
-        """Release the lock."""
         self._lock.release()
 
 

@@ -36,7 +36,6 @@ class LookProgress:
         self._suffix = f", look {look} of {looks}"
 
     def log(self, line: str) -> None:
-        """Pass the line on."""
         self._progress.log(line)
 
     def advance(self, stage: str, done: int, total: int, note: str = "") -> None:

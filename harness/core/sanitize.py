@@ -41,6 +41,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def short_line(text: str) -> str:
+    """Return the first 60 characters of a text in one line, as an example in a message."""
+    line = one_line(text)
+    return line if len(line) <= 60 else f"{line[:60]}…"
+
+
 def printable_line(text: str, *, limit: int = 300) -> str:
     """Return one printable line of an untrusted text: no terminal codes, no pages of HTML."""
     line = one_line("".join(c if c.isprintable() else " " for c in text[: 4 * limit]))

@@ -72,7 +72,6 @@ def optional_text(row: Row, column: str) -> str:
 
 
 def user(text: str) -> Message:
-    """Make a user's message."""
     return Message(role="user", content=text)
 
 

@@ -25,7 +25,7 @@ from harness.config import ChoiceLayout
 from harness.core.choice_text import option_key
 from harness.core.errors import HarnessError
 from harness.core.json_text import parse_json
-from harness.core.sanitize import to_valid_utf8
+from harness.core.sanitize import short_line, to_valid_utf8
 from harness.data.tables import Row, Table, is_missing, join_key, text_of
 from harness.types import Sample
 
@@ -154,7 +154,7 @@ def _right_label(sample: Sample, options: Mapping[str, str], layout: ChoiceLayou
         return labels[0]
     if labels:
         raise _ItemError(
-            f"has the reference '{_short(reference)}', the text of {len(labels)} options"
+            f"has the reference '{short_line(reference)}', the text of {len(labels)} options"
         )
     others = [name for name, others in found.items() if others]
     hint = (
@@ -164,8 +164,8 @@ def _right_label(sample: Sample, options: Mapping[str, str], layout: ChoiceLayou
     )
     shown = ", ".join(options.values() if layout.answer == "text" else options)
     raise _ItemError(
-        f"has the reference '{_short(reference)}', which is the {layout.answer} of none of its options "
-        f"({_short(shown)}){hint}"
+        f"has the reference '{short_line(reference)}', which is the {layout.answer} of none of its options "
+        f"({short_line(shown)}){hint}"
     )  # fmt: skip
 
 
@@ -261,8 +261,3 @@ def _fill(
             "{context} needs its field, and a column its place under 'slices'"
         )
     return _PLACEHOLDER.sub(lambda name: values[name[1]], template)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:60]}…"

@@ -13,7 +13,7 @@ from harness.config import ChecklistMetric, Metric
 from harness.config.checklist import WORST
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.json_text import parse_json
-from harness.core.sanitize import to_valid_utf8
+from harness.core.sanitize import short_line, to_valid_utf8
 from harness.data.tables import Table
 from harness.stats.checklist import score_checklist, worst_met
 from harness.types import ItemCriterion, Sample
@@ -114,7 +114,7 @@ def _parsed(cell: str) -> object:
     try:
         return parse_json(cell)
     except ValueError:
-        raise _CriterionError(f"is no JSON list: '{_short(cell)}'") from None
+        raise _CriterionError(f"is no JSON list: '{short_line(cell)}'") from None
 
 
 def _read_criterion(row: object, which: str) -> ItemCriterion:
@@ -126,24 +126,23 @@ def _read_criterion(row: object, which: str) -> ItemCriterion:
     if not isinstance(text, str) or not text.strip():
         raise _CriterionError(f"has a {which} without words")
     if isinstance(points, bool) or not isinstance(points, int | float):
-        raise _CriterionError(f"has a {which} whose points are no number: {_short(str(points))}")
+        raise _CriterionError(
+            f"has a {which} whose points are no number: {short_line(str(points))}"
+        )
     if points == 0:
         raise _CriterionError(f"has a {which} with 0 points, which counts for nothing")
     if not 1 / MAX_POINTS <= abs(points) <= MAX_POINTS:
         raise _CriterionError(
-            f"has a {which} with {_short(str(points))} points, and above or below 0 they are "
+            f"has a {which} with {short_line(str(points))} points, and above or below 0 they are "
             f"from {1 / MAX_POINTS:f} to {MAX_POINTS:,}"
         )
     tags = [] if tags is None else tags
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise _CriterionError(f"has a {which} whose tags are no list of texts: {_short(str(tags))}")
+        raise _CriterionError(
+            f"has a {which} whose tags are no list of texts: {short_line(str(tags))}"
+        )
     return ItemCriterion(
         criterion=to_valid_utf8(text).strip(),
         points=float(points),
         tags=tuple(map(to_valid_utf8, tags)),
     )
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:60]}…"

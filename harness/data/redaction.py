@@ -79,7 +79,6 @@ def redact_sample(sample: Sample) -> Sample:
 
 
 def redact_task(task: Task) -> Task:
-    """Return a task with its items redacted."""
     return task.model_copy(update={"samples": tuple(map(redact_sample, task.samples))})
 
 

@@ -2,6 +2,7 @@
 
 from harness.config import Metric, NumberMatch, RegexMatch, TokenF1, WordMatch
 from harness.core.safe_regex import pattern_problem
+from harness.core.sanitize import short_line
 from harness.data.numbers import read_number
 from harness.data.text import normalise_words
 from harness.types import Sample
@@ -22,18 +23,13 @@ def reference_problem(metric: Metric, sample: Sample) -> str | None:
 def _text_problem(metric: Metric, text: str) -> str | None:
     match metric:
         case WordMatch() | TokenF1() if not normalise_words(text):
-            return f"has '{_short(text)}', in which is no word. Compare it with 'by: exact'"
+            return f"has '{short_line(text)}', in which is no word. Compare it with 'by: exact'"
         case NumberMatch() if (
             read_number(text, decimal=metric.mark, hundredths=metric.percent == "hundredth") is None
         ):
-            return f"has '{_short(text)}', which is not one number with the decimal mark '{metric.mark}'"
+            return f"has '{short_line(text)}', which is not one number with the decimal mark '{metric.mark}'"
         case RegexMatch():
             problem = pattern_problem(text)
-            return f"has '{_short(text)}': {problem}" if problem else None
+            return f"has '{short_line(text)}': {problem}" if problem else None
         case _:
             return None
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:60]}…"

@@ -56,7 +56,6 @@ class ClaimLabels(NamedTuple):
         return int(self.given.sum())
 
     def take(self, chosen: Mask) -> "ClaimLabels":
-        """Return the labels of the chosen items."""
         chances = None if self.chances is None else self.chances[chosen]
         return ClaimLabels(self.least[chosen], self.greatest[chosen], self.given[chosen], chances)
 

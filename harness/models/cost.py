@@ -50,7 +50,6 @@ class Meter:
         self._slowest: Exchange | None = None
 
     def add(self, exchange: Exchange | None) -> None:
-        """Add the cost of one exchange."""
         if exchange and (self._slowest is None or exchange.seconds > self._slowest.seconds):
             self._slowest = exchange
         if self._prices is not None and exchange is not None:

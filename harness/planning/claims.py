@@ -104,7 +104,6 @@ class AssumedTest(NamedTuple):
 
 
 def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast]:
-    """Forecast each claim of the gate."""
     metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
         metric, task = metrics[metric_of(claim.metric)]

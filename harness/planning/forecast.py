@@ -2,9 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.config import JudgedMetric, Metric, load_profile, load_suite, measure_alone, metric_of
+from harness.config import (
+    Gate,
+    JudgedMetric,
+    Metric,
+    load_profile,
+    load_suite,
+    measure_alone,
+    metric_of,
+)
 from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError, nearest_file
 from harness.core.store import LEDGER, Store
@@ -14,6 +22,7 @@ from harness.data.recorded import RecordedModel
 from harness.gate.best import gate_of_each
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
+from harness.human.labels import HumanLabels
 from harness.models.generate import check_recorded_answers
 from harness.models.seeds import asked_samples
 from harness.models.session import EndpointSession
@@ -28,6 +37,7 @@ from harness.planning.claims import (
 from harness.planning.confirmation import LabelsForecast, describe_labels, forecast_labels
 from harness.planning.human import (
     HumanClaimForecast,
+    NoVotes,
     describe_human_claims,
     forecast_human_claims,
     load_human_judges,
@@ -98,8 +108,8 @@ class Forecast(Record):
     models: tuple[str, ...]
     judges: dict[str, str]
     plugin_judges: tuple[str, ...] = ()
-    tasks: tuple[TaskForecast, ...]
-    claims: tuple[ClaimForecast, ...]
+    tasks: tuple[TaskForecast, ...] = ()
+    claims: tuple[ClaimForecast, ...] = ()
     people: tuple[HumanClaimForecast, ...] = ()
     licences: tuple[RequirementForecast, ...] = ()
     labels: tuple[LabelsForecast, ...] = ()
@@ -143,11 +153,11 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
     tries = forecast_try(plan, read_ledger(ledger or workspace / LEDGER)) if plan else None
     if plan and tries:
         plan = plan_at_level(plan, tries.level)
-    n_models, gate = len(request.models), plan.gate if plan else request.suite.gate
-    gate = gate and gate_of_each(gate, n_models - 1)
-    models = request.models[0], request.models[-1]
-    tasks = tuple(forecast_task(task, panels, request) for task in plan.tasks) if plan else ()
-    judging = [
+    gate = plan.gate if plan else request.suite.gate
+    gate = gate and gate_of_each(gate, len(request.models) - 1)
+    of_plan = _forecast_plan(plan, request, panels) if plan else {}
+    of_gate = _forecast_gate(plan, gate, request, people) if plan and gate else {}
+    remote = [
         forecast_requests(
             pairs.judge,
             pairs.endpoint,
@@ -157,6 +167,8 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         )
         for pairs in training.to_judge
     ]
+    if plan:
+        remote += forecast_remote(plan, request, panels, session)
     answers, verdicts = _count_stored_rows(workspace)
     return Forecast(
         suite=request.suite.suite,
@@ -172,27 +184,6 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
             for name, metric in request.suite.metrics.items()
         },
         plugin_judges=tuple(sorted(_plugin_judges(request))),
-        tasks=tasks,
-        claims=tuple(
-            forecast
-            for claim, forecast in zip(gate.claims, forecast_claims(gate, plan.tasks), strict=True)
-            if metric_of(claim.metric) not in people
-        )
-        if plan and gate
-        else (),
-        people=tuple(forecast_human_claims(gate, plan.tasks, models, people))
-        if plan and gate
-        else (),
-        licences=tuple(forecast_requirements(gate, plan.tasks, request)) if plan and gate else (),
-        labels=tuple(forecast_labels(gate, plan.tasks, request)) if plan and gate else (),
-        rules=tuple(forecast_rules(gate, plan.tasks)) if plan and gate else (),
-        seeds=tuple(forecast_seeds(plan, gate)) if plan and gate and not people else (),
-        juries=tuple(forecast_juries(plan, gate)) if plan and gate else (),
-        doubts=tuple(doubtful_criteria(plan.tasks)) if plan else (),
-        obstacles=tuple(infeasible_claims(gate, plan.tasks)) if plan and gate else (),
-        unfitting=tuple(describe_unfitting(plan, _read_recorded(plan, request), panels))
-        if plan
-        else (),
         not_measured=request.not_measured,
         not_decided=request.not_decided,
         rule=RULES[rule_of(gate)] if gate else "",
@@ -200,12 +191,42 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         tries=tries,
         training=tuple(training.stages),
         sampling=tuple(training.sampling),
-        remote=(*judging, *(forecast_remote(plan, request, panels, session) if plan else ())),
-        early=forecast_looks(plan, sum(task.judgements for task in tasks)) if plan else None,
+        remote=tuple(remote),
         missing=missing,
         stored_answers=answers,
         stored_verdicts=verdicts,
+        **of_plan,
+        **of_gate,
     )
+
+
+def _forecast_plan(plan: Plan, request: Request, panels: Mapping[str, Panel]) -> dict[str, Any]:
+    """Return the fields of a forecast that take a plan's items."""
+    tasks = tuple(forecast_task(task, panels, request) for task in plan.tasks)
+    return {
+        "tasks": tasks,
+        "doubts": tuple(doubtful_criteria(plan.tasks)),
+        "unfitting": tuple(describe_unfitting(plan, _read_recorded(plan, request), panels)),
+        "early": forecast_looks(plan, sum(task.judgements for task in tasks)),
+    }
+
+
+def _forecast_gate(
+    plan: Plan, gate: Gate, request: Request, people: Mapping[str, HumanLabels | NoVotes]
+) -> dict[str, Any]:
+    """Return the fields of a forecast that take a plan's items and a gate."""
+    claims = zip(gate.claims, forecast_claims(gate, plan.tasks), strict=True)
+    models = request.models[0], request.models[-1]
+    return {
+        "claims": tuple(found for claim, found in claims if metric_of(claim.metric) not in people),
+        "people": tuple(forecast_human_claims(gate, plan.tasks, models, people)),
+        "licences": tuple(forecast_requirements(gate, plan.tasks, request)),
+        "labels": tuple(forecast_labels(gate, plan.tasks, request)),
+        "rules": tuple(forecast_rules(gate, plan.tasks)),
+        "seeds": () if people else tuple(forecast_seeds(plan, gate)),
+        "juries": tuple(forecast_juries(plan, gate)),
+        "obstacles": tuple(infeasible_claims(gate, plan.tasks)),
+    }
 
 
 def _read_recorded(plan: Plan, request: Request) -> list[RecordedModel]:

@@ -50,7 +50,6 @@ class Conversation:
         return (*self._system, *self._turns)
 
     def ask(self, question: str) -> None:
-        """Add a question."""
         self._turns.append(Message(role="user", content=question))
 
     def answer(self, text: str) -> None:

@@ -9,9 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
 from harness.planning.claims import describe_weakness, forecast_claims, is_weak
-from harness.runs.answer_caveats import FLAGGED_SHARE, flagged_answer_caveats
-from harness.runs.comparison_caveats import comparison_caveats, unlike_readable_caveats
+from harness.runs.answer_caveats import (
+    FLAGGED_SHARE,
+    failed_request_caveats,
+    flagged_answer_caveats,
+    identical_answer_caveats,
+    prompt_caveats,
+    served_name_caveats,
+)
+from harness.runs.comparison_caveats import (
+    comparison_caveats,
+    sensitivity_caveats,
+    slice_caveats,
+    unlike_readable_caveats,
+)
+from harness.runs.passage_caveats import passage_caveats
 from harness.runs.prepare import Prepared
+from harness.runs.verdict_caveats import (
+    lenient_reading_caveats,
+    missing_verdict_caveats,
+    second_judge_caveats,
+)
+from harness.scoring.task_scores import TaskScores
 from harness.types import (
     Amendment,
     Caveat,
@@ -20,10 +39,37 @@ from harness.types import (
     HygieneCount,
     JudgeCard,
     Plan,
+    RunResult,
     Stopping,
 )
 from judges.families import shared_family
 from reports.sections.preference_pairs import pair_warnings
+
+
+def collect_caveats(
+    result: RunResult,
+    measured: Sequence[TaskScores],
+    models: Mapping[str, Prepared],
+    stated_rule: str,
+) -> Iterator[Caveat]:
+    """Yield all caveats of a result, the gravest first; `stated_rule` is the gate's when it was stated."""
+    plan = result.plan
+    yield from failed_request_caveats(measured)
+    yield from missing_verdict_caveats(measured)
+    yield from second_judge_caveats(measured)
+    yield from prompt_caveats(measured, models)
+    yield from passage_caveats(measured)
+    yield from identical_answer_caveats(plan, measured)
+    yield from one_model_caveats(plan)
+    yield from early_stopping_caveats(result.stopping)
+    yield from changed_rule_caveats(plan, stated_rule)
+    yield from lenient_reading_caveats(measured)
+    yield from served_name_caveats(measured)
+    yield from find_caveats(
+        plan, result.amendments, models, result.comparisons, result.hygiene, result.exposures
+    )
+    yield from sensitivity_caveats(result.sensitivities)
+    yield from slice_caveats(s for s in result.slices if s.metric not in plan.repeated_columns)
 
 
 def find_caveats(
@@ -34,8 +80,7 @@ def find_caveats(
     hygiene: Iterable[HygieneCount],
     exposures: Iterable[ContaminationResult],
 ) -> Iterator[Caveat]:
-    """Yield all caveats of a run, the gravest first."""
-    # The plan, training data and judges.
+    """Yield the caveats on a plan, its training data, judges and items, and on comparisons."""
     yield from _changed_plan(amendments)
     yield from _contamination(exposures)
     yield from _teachers_as_judges(plan, models)

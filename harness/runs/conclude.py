@@ -24,27 +24,9 @@ from harness.gate.one_model import decide_alone
 from harness.models.cost import spend_line
 from harness.models.session import EndpointSession
 from harness.planning.preregistration import Preregistration
-from harness.runs.answer_caveats import (
-    failed_request_caveats,
-    identical_answer_caveats,
-    prompt_caveats,
-    served_name_caveats,
-)
-from harness.runs.caveats import (
-    changed_rule_caveats,
-    early_stopping_caveats,
-    find_caveats,
-    one_model_caveats,
-)
-from harness.runs.comparison_caveats import sensitivity_caveats, slice_caveats
+from harness.runs.caveats import collect_caveats
 from harness.runs.examples import largest_differences, pick_critical_examples
-from harness.runs.passage_caveats import passage_caveats
 from harness.runs.prepare import Prepared
-from harness.runs.verdict_caveats import (
-    lenient_reading_caveats,
-    missing_verdict_caveats,
-    second_judge_caveats,
-)
 from harness.scoring.columns import GradeColumn, ScoreColumn, summarise_column, summarise_coverage
 from harness.scoring.paired import PairedScores, pair_scores
 from harness.scoring.reduce import group_by_judge
@@ -124,12 +106,9 @@ def build_run_result(
     columns = [column for part in measured for column in part.columns]
     judges = _summarise_all_judges(measured)
     answered = [part for part in measured if part.task.scored_options is None]
-    hygiene = [count for part in answered for count in _count_flags(part)]
     fingerprints = {name: prepared.fingerprint for name, prepared in models.items()}
-    slices = _slices(measured, decided, plan)
-    sensitivities = tuple(_sensitivities(compared, decided, plan, decision, stopping))
     # 4. Collect the record.
-    return RunResult(
+    result = RunResult(
         run_id=content_hash(plan.hash, fingerprints)[:12],
         harness_version=harness.__version__,
         started=stopwatch.started.isoformat(timespec="seconds"),
@@ -141,12 +120,12 @@ def build_run_result(
         comparisons=adjust_exploratory(comparisons, plan),
         scores=tuple(_model_scores(columns)),
         coverage=tuple(cover for column in columns for cover in summarise_coverage(column)),
-        hygiene=tuple(hygiene),
+        hygiene=tuple(count for part in answered for count in _count_flags(part)),
         examples=tuple(largest_differences(measured, decided, plan)),
         checkpoints=tuple(card for prepared in models.values() for card in prepared.cards),
         length_effects=tuple(_length_effects(compared)),
-        sensitivities=sensitivities,
-        slices=slices,
+        sensitivities=tuple(_sensitivities(compared, decided, plan, decision, stopping)),
+        slices=_slices(measured, decided, plan),
         strengths=tuple(_rankings(pairs, plan)),
         critical_examples=tuple(pick_critical_examples(measured, decision, plan)),
         tallies=tuple(judges.tallies),
@@ -158,26 +137,11 @@ def build_run_result(
         registered=preregistration.registered,
         amendments=preregistration.amendments,
         stopping=stopping,
-        caveats=(
-            *failed_request_caveats(measured),
-            *missing_verdict_caveats(measured),
-            *second_judge_caveats(measured),
-            *prompt_caveats(measured, models),
-            *passage_caveats(measured),
-            *identical_answer_caveats(plan, measured),
-            *one_model_caveats(plan),
-            *early_stopping_caveats(stopping),
-            *changed_rule_caveats(plan, preregistration.rule),
-            *lenient_reading_caveats(measured),
-            *served_name_caveats(measured),
-            *find_caveats(
-                plan, preregistration.amendments, models, comparisons, hygiene, exposures
-            ),
-            *sensitivity_caveats(sensitivities),
-            *slice_caveats(line for line in slices if line.metric not in plan.repeated_columns),
-        ),
+        caveats=(),
         environment=environment(),
     )
+    caveats = collect_caveats(result, measured, models, preregistration.rule)
+    return result.model_copy(update={"caveats": tuple(caveats)})
 
 
 def too_many_unscored(result: RunResult) -> bool:
@@ -348,7 +312,6 @@ def _model_scores(columns: Sequence[ScoreColumn]) -> Iterator[ModelScore]:
 
 
 def _summarise_all_judges(measured: Sequence[TaskScores]) -> JudgeFindings:
-    """Summarise the judges of all metrics."""
     by_metric = [
         summarise_judges(part.task, metric, judge_rounds, part.responses)
         for part in measured

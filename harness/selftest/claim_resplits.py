@@ -137,7 +137,6 @@ def _resplit(
 
 
 def _take(pair: PairedScores, drawn: "np.ndarray") -> PairedScores:
-    """Return the scores of the drawn items."""
     return replace(
         pair,
         sample_ids=tuple(map(str, range(drawn.size))),

@@ -90,5 +90,4 @@ def pair_of(d: Vector, bounds: tuple[float, float] = (-9.0, 9.0)) -> PairedScore
 
 @cache
 def item_ids(n: int) -> tuple[str, ...]:
-    """Return the names of n items."""
     return tuple(map(str, range(n)))

@@ -27,7 +27,6 @@ class Trained(NamedTuple):
     problems: dict[str, str]
 
     def of_arm(self, name: str) -> list[TrainedModel]:
-        """Return the checkpoints of one arm."""
         return [trained for (arm, _), trained in self.models.items() if arm == name]
 
 
@@ -143,7 +142,6 @@ def _train_in_processes(
 
 
 def recipe_job(grid: Grid, arm: Arm, recipe: TrainingRecipe, workspace: Path) -> _Job:
-    """Return the job of one training."""
     return _Job(recipe, arm.root, workspace, grid.study.profile, count_devices())
 
 

@@ -61,7 +61,6 @@ class RunContext(NamedTuple):
 
     @property
     def checkpoints(self) -> Path:
-        """Return the folder of the checkpoints."""
         return self.store.workspace / "checkpoints"
 
     @property

@@ -132,7 +132,6 @@ class Pages:
         return self._render("compare.html", "", table=side_table(side))
 
     def progress(self, under_way: Sequence[RunningRun]) -> str:
-        """Render the runs under way."""
         return self._render("progress.html", "/progress", under_way=under_way)
 
     def message(self, heading: str, text: str, *, address: str = "", link: str = "") -> str:

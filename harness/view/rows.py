@@ -18,12 +18,10 @@ PROBLEM = "cannot be read"  # in the place of a verdict
 
 
 def run_address(entry: RunEntry) -> str:
-    """Return the address of a run's page."""
     return f"/run/{_quoted(entry.suite)}/{_quoted(entry.name)}"
 
 
 def file_address(prefix: str, entry: RunEntry, token: str, name: str) -> str:
-    """Return the address of one of a run's files."""
     return f"{prefix}{_quoted(entry.suite)}/{_quoted(entry.name)}/{token}/{name}"
 
 

@@ -19,11 +19,9 @@ class Tokens:
         self.cookie_name = f"view_{self._sign('cookie name')[:8]}"
 
     def is_link(self, token: str) -> bool:
-        """Return whether a token is that of the link."""
         return _equal(token, self.link)
 
     def is_cookie(self, value: str) -> bool:
-        """Return whether a cookie's value is ours."""
         return _equal(value, self.cookie)
 
     def of_files(self, suite: str, name: str) -> str:

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 
 def html_reply(page: str, status: int = 200) -> "Response":
-    """Return a page as a reply."""
     from starlette.responses import HTMLResponse
 
     return HTMLResponse(page, status_code=status)

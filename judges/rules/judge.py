@@ -54,7 +54,6 @@ class OfflineJudge:
         )
 
     def judge(self, requests: Iterable[JudgeRequest]) -> Iterator[tuple[int, Outcome]]:
-        """Yield one outcome for each request, in order."""
         for i, request in enumerate(requests):
             yield i, _judge(request)
 

@@ -47,7 +47,6 @@ _BOOLEANS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 
 def is_inspect_log(data: object) -> bool:
-    """Return whether this is a log of Inspect."""
     return isinstance(data, dict) and isinstance(data.get("eval"), dict) and "version" in data
 
 

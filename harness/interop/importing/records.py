@@ -97,7 +97,6 @@ class Records:
         self.scores.setdefault(model, {}).pop(key, None)
 
     def rename(self, old: str, new: str) -> None:
-        """Rename a model in all records."""
         if old in self.answers:
             self.answers[new] = self.answers.pop(old)
         if old in self.failures:
