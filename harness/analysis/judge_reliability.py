@@ -140,7 +140,8 @@ def _count_asked_again(judgement: Judgement, metric: Metric) -> int:
 class Scale(NamedTuple):
     """A column, the key of its value in a verdict, and every value it can have.
 
-    A rating may also be one of `outside`, which agrees with no value of the scale.
+    A rating may also be one of `outside`, which agrees with no value of the scale. Ratings of `shares` are any
+    numbers between its ends.
     """
 
     column: str
@@ -148,6 +149,7 @@ class Scale(NamedTuple):
     values: tuple[float, ...]
     ordinal: bool
     outside: tuple[float, ...] = ()
+    shares: bool = False
 
 
 def scales_of(name: str, metric: Metric) -> list[Scale]:

@@ -88,6 +88,10 @@ class MetricSpec(Spec):
     def verdict_keys(self, name: str) -> dict[str, str]:
         """Return the columns of a metric called `name`, each with its key in a verdict's values."""
 
+    def label_keys(self, name: str) -> dict[str, str]:
+        """Return the columns of a metric called `name`, each with the field of people's scores for it."""
+        return self.verdict_keys(name)
+
     @property
     def needs_reference(self) -> bool:
         """Return whether a run on items without a reference is refused."""

@@ -89,6 +89,10 @@ class SupportMetric(JudgedMetric):
         """Return the one column, which comes from the verdicts on all statements."""
         return {name: MET}
 
+    def label_keys(self, name: str) -> dict[str, str]:
+        """Return the metric's own name: people's scores of one are none of the other."""
+        return {name: name}
+
     @property
     def verdict_values(self) -> tuple[float, ...]:
         return (0.0, 1.0)

@@ -37,6 +37,7 @@ _NAMES = {
     "seed",
     "first",
     "second",
+    "statement",
 }  # fields of labels that hold names
 
 
@@ -122,7 +123,8 @@ class LabelsFile(Source):
 
     `fields` maps `item` (with `join: row` the number of the item's row, counted from 0), `seed` (the training
     seed of the labelled answer, where models have several), `annotator`, `winner`, `model` and the scored criteria to columns; without it the columns have these names. The
-    winner is of the run's two models, or of those that `first` and `second` name. `annotators` are
+    winner is of the run's two models, or of those that `first` and `second` name. With a field `statement` each row
+    is on one statement of an answer, by its number or words. `annotators` are
     the columns of each annotator, where a row holds several, and `model` the one that was scored,
     where no column names it. `values` maps the words in a column to their meaning; null is no label.
     """

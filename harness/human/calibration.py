@@ -114,7 +114,7 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
         key: metric.bounds
         for task in plan.tasks
         for name, metric in task.metrics.items()
-        for key in metric.verdict_keys(name).values()
+        for key in metric.label_keys(name).values()
     }
     summary = summarise_labels(people, *models, ranges)
     texts = {task.name: read_answers(run.folder, task.name) for task in plan.tasks}

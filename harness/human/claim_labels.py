@@ -156,7 +156,8 @@ def _values_by_item(
     claim: Claim, metric: Metric, pair: PairedScores, people: HumanLabels, *, own: bool
 ) -> dict[str, float]:
     """Return people's values by item; empty where they answered another question."""
-    keys = tuple(metric.parts_of(claim.metric).values())
+    fields = metric.label_keys(metric_of(claim.metric))
+    keys = tuple(fields[part] for part in metric.parts_of(claim.metric))
     if any(question_mismatch(metric, key, people) for key in keys):
         return {}
     if pair.kind == "preference":

@@ -35,7 +35,8 @@ def judge_agreement(
     column: LabelledColumn, texts: Mapping[str, AnsweredItems], models: tuple[str, str]
 ) -> JudgeAgainstPeople:
     """Compare one column's judge with people; `texts` are the answers by task, for their lengths."""
-    common = common_labels(column.labels)
+    shares = column.scale.shares
+    common = mean_votes(column.labels) if shares else common_labels(column.labels)
     judged = _judge_labels(column)
     scored = ~np.isnan(column.judged)
     labelled = (~np.isnan(column.labels)).any(axis=1)
@@ -43,7 +44,7 @@ def judge_agreement(
 
     # The judge against the annotators' common label, and annotators against each other.
     agreement = _agreement(column, judged, common)
-    categories = _categories(column.scale, np.concatenate([judged, common]))
+    categories = () if shares else _categories(column.scale, np.concatenate([judged, common]))
     return JudgeAgainstPeople(
         column=column.scale.column,
         judge=column.judge,
@@ -148,6 +149,8 @@ def _judge_labels(column: LabelledColumn) -> Vector:
     A preference is a loss, a tie or a win by its mean over the orders. A score between two points
     of the scale, as of repeats, becomes the nearer one; halfway it stays and equals neither.
     """
+    if column.scale.shares:
+        return column.judged
     if column.kind != "points":
         return winners_of(column.judged)
     halfway = np.abs(column.judged % 1 - 0.5) < ROUNDING

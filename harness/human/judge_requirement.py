@@ -254,7 +254,7 @@ def _labels_for_judge(
 def _question_mismatches(plan: Plan, people: HumanLabels) -> dict[str, str]:
     """Describe the columns for which people were asked another question."""
     mismatches = {
-        scale.column: question_mismatch(metric, scale.key, people)
+        scale.column: question_mismatch(metric, metric.label_keys(name)[scale.column], people)
         for task in plan.tasks
         for name, metric in task.metrics.items()
         for scale in scales_of(name, metric)

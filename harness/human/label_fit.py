@@ -92,7 +92,9 @@ def _merge(first: Label, second: Label) -> Label:
     """Join an annotator's winner and scores of one item, which stand in different rows."""
     winner = second if second.asked_winner else first
     return winner._replace(
-        scores={**first.scores, **second.scores}, lines={**first.lines, **second.lines}
+        scores={**first.scores, **second.scores},
+        lines={**first.lines, **second.lines},
+        statements={**first.statements, **second.statements},
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis.judge_reliability import Ratings, Scale, scales_of
-from harness.config import Metric, ScoreKind, metric_of
+from harness.config import Metric, ScoreKind, SupportMetric, metric_of
 from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table
@@ -51,7 +51,7 @@ def join_labels(
         name: metric for task in plan.tasks for name, metric in task.metrics.items()
     }
     scales = {
-        scale.column: scale
+        scale.column: _label_scale(scale, name, metric)
         for name, metric in metrics.items()
         for scale in scales_of(name, metric)
         if not metric.computed and not plan.judges[name].people
@@ -71,6 +71,13 @@ def join_labels(
             continue
         if joined.subjects:
             yield joined
+
+
+def _label_scale(scale: Scale, name: str, metric: Metric) -> Scale:
+    """Return the scale on which people score answers: of statements, the share that is supported."""
+    key = metric.label_keys(name)[scale.column]
+    shares = isinstance(metric, SupportMetric)
+    return scale._replace(key=key, ordinal=scale.ordinal or shares, shares=shares)
 
 
 def _join_preferences(

@@ -8,7 +8,8 @@ stated, and is none of ours, is refused with its line: what it means is never gu
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from statistics import fmean
 from typing import NamedTuple
 
 from harness.config import LabelsFile
@@ -32,6 +33,7 @@ _PLACES: dict[str, Winner] = {"first": "baseline", "second": "candidate"}  # of 
 _BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 _NO_SCORES = {"item", "annotator", "winner", "model", "comment"}
 _OTHER_FIELDS = {"row", "seed", "first", "second"}  # only of a spec that names its fields
+STATEMENT = "statement"  # the field of a statement's number or words
 
 
 class Label(NamedTuple):
@@ -40,7 +42,8 @@ class Label(NamedTuple):
     `asked_winner` distinguishes "cannot judge" (a winner of None) from labels with scores only.
     `order` is the order in which the answers were shown, None where it is unknown. `unsafe` marks
     a tie between two unsafe answers. `lines` are file and line of the scores of each model, of labels
-    from a file. `compared` are the models of the winner, as baseline and candidate, where the file
+    from a file. `statements` are the scores of each statement of a model's answer, where rows are on
+    them: their mean is the answer's score. `compared` are the models of the winner, as baseline and candidate, where the file
     names them; otherwise they are the run's.
     """
 
@@ -52,6 +55,7 @@ class Label(NamedTuple):
     order: Order | None = None
     unsafe: bool = False
     lines: Mapping[str, str] = {}
+    statements: Mapping[str, Mapping[str, Mapping[str, float]]] = {}
     compared: tuple[str, str] | None = None
 
 
@@ -145,7 +149,8 @@ class _Cells(NamedTuple):
 
     @property
     def score_fields(self) -> Iterator[str]:
-        return (field for field in self.fields if field not in _NO_SCORES | _OTHER_FIELDS)
+        named = _NO_SCORES | _OTHER_FIELDS | {STATEMENT}
+        return (field for field in self.fields if field not in named)
 
 
 def _fields_by_annotator(spec: LabelsFile, table: Table) -> dict[str, Mapping[str, str]]:
@@ -221,14 +226,44 @@ def _add_scores(
     """Add the scores of a row, which are of one model."""
     key = item, annotator, frozenset[str]()
     label = labels.get(key, Label(item, annotator))
-    if model in label.scores:
+    statements = dict(label.statements.get(model, {}))
+    if STATEMENT in cells.fields:
+        statements = _add_statement(statements, cells, f"{annotator} on {model} and item '{item}'")
+    elif model in label.scores:
         raise HarnessError(
             f"{cells.where}: {annotator} has scored {model} on item '{item}' before."
         )
+    scores = _mean_scores(statements.values()) if statements else dict(_read_scores(cells))
     labels[key] = label._replace(
-        scores={**label.scores, model: dict(_read_scores(cells))},
+        scores={**label.scores, model: scores},
         lines={**label.lines, model: cells.where},
+        statements={**label.statements, model: statements},
     )
+
+
+def _add_statement(
+    statements: Mapping[str, Mapping[str, float]], cells: _Cells, whose: str
+) -> dict[str, Mapping[str, float]]:
+    """Return the scores by statement with those of a row, which are yes or no."""
+    name = " ".join(cells.name(STATEMENT).casefold().split()).removesuffix(".0")
+    if not name:
+        raise HarnessError(f"{cells.where}: has no '{cells.fields[STATEMENT]}' that it is about.")
+    if name in statements:
+        raise HarnessError(f"{cells.where}: statement '{name}' has a score before, of {whose}.")
+    scores = dict(_read_scores(cells))
+    for field, score in scores.items():
+        if score not in (0.0, 1.0):
+            raise HarnessError(
+                f"{cells.where}: {field} {score:g} of a statement is neither yes nor no."
+            )
+    return {**statements, name: scores}
+
+
+def _mean_scores(statements: Collection[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean over statements of each field, of those in which all of them have a score."""
+    first, *others = statements
+    shared = [field for field in first if all(field in other for other in others)]
+    return {field: fmean(scores[field] for scores in statements) for field in shared}
 
 
 def _read_scores(cells: _Cells) -> Iterator[tuple[str, float]]:

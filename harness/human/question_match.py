@@ -24,7 +24,12 @@ def require_same_question(name: str, metric: Metric, people: HumanLabels) -> Non
     Raises:
         HarnessError: they were asked something else; the message has both questions.
     """
-    for key in metric.verdict_keys(name).values():
+    if isinstance(metric, ChecklistMetric | SupportMetric):
+        raise HarnessError(
+            f"metric '{name}' takes a verdict on each criterion or statement, and {people.source} has none: "
+            "people's scores of whole answers test and correct its judge (`calibrated_by`)."
+        )
+    for key in metric.label_keys(name).values():
         mismatch = question_mismatch(metric, key, people)
         if mismatch is not None:
             raise HarnessError(
@@ -44,16 +49,20 @@ def require_scores_on_scale(metrics: Mapping[str, Metric], people: HumanLabels) 
         if metric.compares_pairs or metric.computed:
             continue
         low, *_, high = metric.verdict_values
-        for key in metric.verdict_keys(name).values():
+        shares = isinstance(metric, SupportMetric)
+        values = "the shares" if shares else "the whole numbers"
+        for key in metric.label_keys(name).values():
             if question_mismatch(metric, key, people) is not None:
                 continue
             for label in people.labels:
                 for model, scores in label.scores.items():
-                    if key in scores and scores[key] not in metric.verdict_values:
+                    if key not in scores or (shares and low <= scores[key] <= high):
+                        continue
+                    if scores[key] not in metric.verdict_values:
                         raise HarnessError(
                             f"{label.lines.get(model, people.source)}: {key} "
                             f"{scores[key]:g} of {label.annotator} for item '{label.sample_id}' "
-                            f"is not on the scale of metric '{name}', the whole numbers from "
+                            f"is not on the scale of metric '{name}', {values} from "
                             f"{low:g} to {high:g}. Correct the label, or leave its cell empty."
                         )
 
