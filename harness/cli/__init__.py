@@ -39,7 +39,6 @@ GC_THRESHOLDS = 50_000, 100, 100
 app = typer.Typer(
     name="harness",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

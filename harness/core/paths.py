@@ -8,6 +8,7 @@ puts the right folder first on `sys.path`; see docs/decisions/0002-one-name-in-s
 import os
 import sys
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from harness.core.errors import HarnessError, did_you_mean
@@ -37,13 +38,20 @@ def find_bundled(
         wanted: The part of the name that is compared with the known names.
 
     Raises:
-        HarnessError: no candidate is a file; suggests the closest of the known names.
+        HarnessError: no candidate is a file; suggests the closest of the known names and of your own files.
     """
+    candidates = list(candidates)
     for candidate in candidates:
         if candidate.is_file():
             return candidate
     if Path(name).is_file():
         raise HarnessError(f"{name}: not a {kind}: its file name must end in .yaml.")
+    known, folders = sorted(known), {candidate.parent for candidate in candidates}
+    own = {file.stem: file for folder in folders for file in folder.glob("*.yaml")}
+    near = get_close_matches(wanted, [*known, *own], n=1, cutoff=0.6)
+    if near and near[0] not in known:
+        suggestion = f"Did you mean '{own[near[0]]}'? Known: {', '.join(known)}."
+        raise HarnessError(f"{name}: no such {kind}. {suggestion}")
     raise HarnessError(f"{name}: no such {kind}. {did_you_mean(wanted, known)}")
 
 

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from harness.core.errors import HarnessError, did_you_mean
+from harness.core.errors import HarnessError, did_you_mean, nearest_file
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 64
@@ -150,7 +150,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise HarnessError(f"{path}: no such file.") from None
+        raise HarnessError(f"{path}: no such file.{nearest_file(path)}") from None
     except UnicodeDecodeError as error:
         raise HarnessError(
             f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8."

@@ -279,6 +279,8 @@ def load_given_pairs(source: Source, root: Path, filters: PairFilters | None = N
             field = ".".join(str(part) for part in problem["loc"])
             raise HarnessError(
                 f"{table.origin}:{line}: is no preference pair: {field}: {problem['msg']}. "
-                "`harness convert --to preference` makes them of other formats."
+                "In other formats (prompt, chosen and rejected, say) they are converted on first use: "
+                f"'data: {{convert: {{source: {source.label}, to: preference}}}}' in the recipe; or once, by `harness "
+                "convert --to preference`."
             ) from None
     return pairs_from_given(pairs, filters)

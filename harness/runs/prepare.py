@@ -22,7 +22,7 @@ from harness.types import CheckpointCard, JudgeCard
 from harness.types.samples import seed_suffix
 from judges.factory import ProfileJudges
 from trainers.checkpoint import load_manifest, make_card
-from trainers.recipe import Parent, load_recipe
+from trainers.recipe import Parent, TrainingRecipe, load_recipe
 from trainers.recipe_graph import (
     TrainingSeed,
     recipe_graph,
@@ -66,10 +66,12 @@ def prepare_models(
     others = {n: spec for n, spec in request.profile.models.items() if n not in made}
     of_others = request.profile.model_copy(update={"models": others})
     recipes = seeded_recipes(of_others) if any(name in others for name in request.seeded) else {}
-    # Read GGUF files first: one that is damaged would else be found when the models before it are trained.
-    for spec in (request.profile.models[name] for name in request.models):
+    # Read recipes and GGUF files first: a mistake would else be found when the models before it are trained.
+    for name, spec in ((name, request.profile.models[name]) for name in request.models):
         if spec.checkpoint is not None and not spec.seeds:
             locate_model(spec.checkpoint, root)
+        elif spec.recipe is not None and name not in made:
+            _read_recipe(name, spec, spec.recipe)
     for name in request.models:
         if name in made:
             prepared[name] = made[name]
@@ -125,15 +127,19 @@ def _prepare(
         return Prepared(endpoint_model, fingerprint, cards=(), teachers=(), base=spec.served.model)
     # A checkpoint, trained from a recipe or given.
     if spec.recipe is not None:
-        recipe, recipe_root = load_recipe(spec.recipe)
-        policy_recipe = require_policy_recipe(recipe, f"model '{name}': {spec.recipe}")
-        require_servable(
-            recipe_graph(policy_recipe, recipe_root)[-1], spec.serve, f"model '{name}'"
-        )
-        trained = make_checkpoint(policy_recipe, recipe_root, context, judges, seed=seed)
+        recipe, recipe_root = _read_recipe(name, spec, spec.recipe)
+        trained = make_checkpoint(recipe, recipe_root, context, judges, seed=seed)
     else:
         trained = existing_model(Parent(checkpoint=spec.checkpoint, revision=spec.revision), root)
     return prepare_trained(name, spec, trained, context, retriever)
+
+
+def _read_recipe(name: str, spec: ModelSpec, file: str) -> tuple[TrainingRecipe, Path]:
+    """Return a model's recipe with its folder; all that it starts from is read too."""
+    recipe, folder = load_recipe(file)
+    policy_recipe = require_policy_recipe(recipe, f"model '{name}': {file}")
+    require_servable(recipe_graph(policy_recipe, folder)[-1], spec.serve, f"model '{name}'")
+    return policy_recipe, folder
 
 
 def prepare_trained(

@@ -98,6 +98,8 @@ def _run_suite(
         with context.open():
             # 2. Register the plan, then train, answer and judge.
             preregistration = preregister_plan(plan, context.store)
+            if not request.allow_contamination:
+                context = context._replace(kept_apart=plan.tasks)
             models = prepare_models(request, context, judges, made)
             exposures = find_contaminated_items(plan.tasks, models)
             if not request.allow_contamination:

@@ -15,6 +15,8 @@ from harness.core.hub import check_model_available
 from harness.core.text_files import read_prompt
 from harness.data.contamination import (
     TrainingText,
+    find_contaminated_items,
+    require_no_contamination,
     texts_of_examples,
     texts_of_labelled,
     texts_of_pairs,
@@ -165,9 +167,11 @@ class _StageMaker:
         texts = [sample for source in recipe.data for sample in load_samples(source, root)]
         key = checkpoint_key(recipe, None, data_hash(texts))
         target, exists = self._find_target(recipe, key, out)
+        training_texts = tuple(texts_of_samples(texts))
         if not exists:
+            self._keep_items_apart(recipe, training_texts)
             train_base(recipe, root, target, self._context.progress.advance)
-        return _trained_model(target, training_texts=tuple(texts_of_samples(texts)))
+        return _trained_model(target, training_texts=training_texts)
 
     def _make_sft(self, recipe: SftRecipe, stage: RecipeStage, out: Path | None) -> TrainedModel:
         from trainers.sft import train_sft
@@ -181,7 +185,9 @@ class _StageMaker:
         # The checkpoint, trained where it is missing.
         key = checkpoint_key(recipe, parent.fingerprint, data_hash(rows))
         target, exists = self._find_target(recipe, key, out)
+        training_texts = (*parent.training_texts, *texts_of_examples(rows))
         if not exists:
+            self._keep_items_apart(recipe, training_texts)
             check_model_available(parent.directory, recipe.parent.revision)
             facts = conversion_facts(recipe.data, stage.root)
             train_sft(
@@ -193,7 +199,6 @@ class _StageMaker:
                 launch=self._context.launch,
                 settings=self._settings(recipe, stage.root, facts),
             )
-        training_texts = (*parent.training_texts, *texts_of_examples(rows))
         return _trained_model(target, parent.base, teachers, training_texts)
 
     def _make_online(
@@ -208,7 +213,9 @@ class _StageMaker:
         # The checkpoint, trained where it is missing.
         key = checkpoint_key(recipe, parent.fingerprint, online_hash(prompts, reward))
         target, exists = self._find_target(recipe, key, out)
+        training_texts = (*parent.training_texts, *texts_of_samples(samples))
         if not exists:
+            self._keep_items_apart(recipe, training_texts)
             self._refuse_batched_rewards(recipe)
             if self._context.launch is not None:
                 check_launch(recipe, self._context.launch)
@@ -222,7 +229,6 @@ class _StageMaker:
                 progress=self._context.progress.advance,
                 settings=self._settings(recipe, stage.root, facts),
             )
-        training_texts = (*parent.training_texts, *texts_of_samples(samples))
         return _trained_model(target, parent.base, (*parent.teachers, *teachers), training_texts)
 
     def _make_on_pairs(
@@ -237,7 +243,9 @@ class _StageMaker:
         pairs = made.pairs.pairs
         key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
         target, exists = self._find_target(recipe, key, out)
+        training_texts = (*parent.training_texts, *texts_of_pairs(pairs))
         if not exists:
+            self._keep_items_apart(recipe, training_texts)
             source = stage.pairs.recipe
             assert isinstance(source, PairsRecipe)
             facts = conversion_facts([source.data], stage.pairs.root)
@@ -250,7 +258,6 @@ class _StageMaker:
                 launch=self._context.launch,
                 settings=self._settings(recipe, stage.root, facts),
             )
-        training_texts = (*parent.training_texts, *texts_of_pairs(pairs))
         teachers = (*parent.teachers, *made.teachers)
         return _trained_model(target, parent.base, teachers, training_texts, made.pairs.statistics)
 
@@ -263,7 +270,9 @@ class _StageMaker:
         parent, answers = self._start_of(stage, recipe.parent), load_labelled(source, stage.root)
         key = checkpoint_key(recipe, parent.fingerprint, data_hash(answers))
         target, exists = self._find_target(recipe, key, out)
+        training_texts = (*parent.training_texts, *texts_of_labelled(answers))
         if not exists:
+            self._keep_items_apart(recipe, training_texts)
             facts = conversion_facts([source], stage.root)
             train_on_labelled(
                 recipe,
@@ -274,8 +283,16 @@ class _StageMaker:
                 launch=self._context.launch,
                 settings=self._settings(recipe, stage.root, facts),
             )
-        training_texts = (*parent.training_texts, *texts_of_labelled(answers))
         return _trained_model(target, parent.base, parent.teachers, training_texts)
+
+    def _keep_items_apart(self, recipe: TrainingRecipe, texts: tuple[TrainingText, ...]) -> None:
+        """Refuse to train on the items of the run that the checkpoint is for.
+
+        Raises:
+            HarnessError: some are among the texts.
+        """
+        learnt = {recipe.recipe: TrainedModel("", "", training_texts=texts)}
+        require_no_contamination(find_contaminated_items(self._context.kept_apart, learnt))
 
     def _settings(self, recipe: AdapterRecipe, root: Path, facts: dict[str, str]) -> RunSettings:
         evaluation = make_training_eval(recipe, root, self._judges, self._context.store)

@@ -12,7 +12,7 @@ from harness.core.store import LEDGER, Store
 from harness.data.contamination import TrainingText
 from harness.models.endpoint import Budget
 from harness.models.session import EndpointSession
-from harness.types import JudgeCard, PairStatistics
+from harness.types import JudgeCard, PairStatistics, Task
 from trainers.distributed.config import Launch
 
 
@@ -21,7 +21,8 @@ class RunContext(NamedTuple):
 
     With `launch` adapters are trained in several processes. `ledger` is the file in which tries are
     counted, if that is not the workspace's own. `made_before` is whether what a run trains or samples
-    must be there, as on one of several machines, each of which would make its own.
+    must be there, as on one of several machines, each of which would make its own. `kept_apart` are the
+    items that no training may learn.
     """
 
     store: Store
@@ -30,6 +31,7 @@ class RunContext(NamedTuple):
     launch: Launch | None = None
     ledger: Path | None = None
     made_before: bool = False
+    kept_apart: tuple[Task, ...] = ()
 
     @property
     def ledger_path(self) -> Path:

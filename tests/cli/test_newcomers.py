@@ -1,5 +1,7 @@
 """What a newcomer types slightly wrong, or only differently, is understood or explained."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import harness as package
 from harness.core.errors import HarnessError, nearest_file
 from harness.core.store import Store
 from harness.core.text_files import read_prompt
-from tests.builders.commands import Done, harness, harness_here
+from tests.builders.commands import Done, environment, harness, harness_here
 from tests.builders.files import write, write_rows, write_world
 
 RUN = ("run", "small.yaml", "--profile", "recorded.yaml", "--models", "sft,dpo")
@@ -181,3 +183,34 @@ def test_help_cuts_no_name_off_at_80_columns(command: str, tmp_path: Path) -> No
     done = harness(*command.split(), "--help", cwd=tmp_path, env={"COLUMNS": "80"})
     assert "HARNESS_FORMAT" in done.stdout
     assert "…" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (("validate", "smal"), "small.yaml"),
+        (("plan", "small", "--models", "sft,dpo", "--profile", "recordd"), "recorded.yaml"),
+        (("train", "smal.yaml"), "small.yaml"),
+        (("release", "small", "--models", "sft,dpo"), "small.yaml"),
+    ],
+)
+def test_a_file_of_ones_own_is_meant_too(args: tuple[str, ...], meant: str, world: Path) -> None:
+    done = harness_here(*args, cwd=world)
+    assert (done.returncode, f"Did you mean '{meant}'?" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_shell_completes_options(tmp_path: Path) -> None:
+    asked = {
+        "_HARNESS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "harness run x --mo",
+        "COMP_CWORD": "3",
+    }
+    program = "import sys; sys.argv = ['harness']; from harness.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(asked),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["--models", "--model"]
