@@ -1,5 +1,6 @@
 """What training sees of a chat, in tokens: its prompt and its answer."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -52,29 +53,46 @@ def keeps_end(config: Any) -> bool:
     return getattr(config, "truncation_mode", "keep_start") == "keep_end"
 
 
-class PromptFacts:
-    """Counts of prompts that training sees in another form than generation does."""
+class ChatFacts:
+    """Counts of chats that training sees otherwise than was meant: other prompts, or turns within a text."""
 
-    def __init__(self) -> None:
-        self.n_prompts = 0
+    def __init__(self, tokenizer: Any) -> None:
+        special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
+        self._control = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self._found = ""
+        self.n_rows = 0
         self.n_differing = 0
+        self.n_control = 0
 
-    def add(self, tokens: AnswerTokens) -> None:
-        self.n_prompts += 1
+    def add(self, tokens: AnswerTokens, prompt: Sequence[Message], *answers: str) -> None:
+        """Count one row: its prompt and answers, and the prompt's tokens."""
+        self.n_rows += 1
         self.n_differing += tokens.n_prompt < tokens.n_asked
+        texts = (*(message.content for message in prompt), *answers)
+        found = next(filter(None, map(self._control.search, texts)), None)
+        if found is not None:
+            self.n_control += 1
+            self._found = self._found or found.group()
 
     def describe(self) -> dict[str, str]:
-        """Return a fact if some prompts differ."""
-        if not self.n_differing:
-            return {}
-        return {
-            PROMPT_DIFFERS: f"in {self.n_differing} of {self.n_prompts} rows the chat template writes "
-            "the prompt otherwise when an answer follows, so the model was trained on another context "
-            "than it is asked in"
-        }
+        """Return a fact for each thing that some rows have."""
+        facts = {}
+        if self.n_differing:
+            facts[PROMPT_DIFFERS] = (
+                f"in {self.n_differing} of {self.n_rows} rows the chat template writes the prompt otherwise when an "
+                "answer follows, so the model was trained on another context than it is asked in"
+            )
+        if self.n_control:
+            facts[CONTROL_TOKENS] = (
+                f"in {self.n_control} of {self.n_rows} rows a text holds control tokens such as '{self._found}', "
+                "which are read as ends and beginnings of turns; remove them from the data"
+            )
+        return facts
 
 
-PROMPT_DIFFERS = "prompt differs when asked"  # a fact of the checkpoint, quoted by reports
+# Facts of a checkpoint that reports quote.
+PROMPT_DIFFERS = "prompt differs when asked"
+CONTROL_TOKENS = "control tokens in texts"
 
 
 def refuse_dropped_system(tokenizer: Any, prompts: Sequence[Sequence[Message]]) -> None:

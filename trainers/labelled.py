@@ -7,7 +7,7 @@ from harness.core.errors import HarnessError
 from harness.data.split import hold_out
 from harness.types.training import LabelledAnswer
 from trainers.chat_tokens import (
-    PromptFacts,
+    ChatFacts,
     fits,
     question_of,
     refuse_dropped_system,
@@ -53,12 +53,12 @@ def fit_answers(split: SplitAnswers, tokenizer: Any, config: Any) -> FittedAnswe
         HarnessError: one of the labels has none left, or the chat template drops the system prompts.
     """
     refuse_dropped_system(tokenizer, [answer.prompt for answer in (*split.train, *split.eval)])
-    prompts, sides = PromptFacts(), []
+    seen, sides = ChatFacts(tokenizer), []
     for side in split:
         kept = []
         for answer in side:
             tokens = tokenise_answer(tokenizer, answer.prompt, answer.completion)
-            prompts.add(tokens)
+            seen.add(tokens, answer.prompt, answer.completion)
             if fits(tokens, config):
                 kept.append(answer)
         sides.append(kept)
@@ -71,9 +71,7 @@ def fit_answers(split: SplitAnswers, tokenizer: Any, config: Any) -> FittedAnswe
     }
     if len(fitted.eval) < len(split.eval):
         facts["held-out answers dropped"] = str(len(split.eval) - len(fitted.eval))
-    return FittedAnswers(
-        fitted, facts | _describe_balance(fitted.train, config) | prompts.describe()
-    )
+    return FittedAnswers(fitted, facts | _describe_balance(fitted.train, config) | seen.describe())
 
 
 def _describe_balance(answers: Sequence[LabelledAnswer], config: Any) -> dict[str, str]:

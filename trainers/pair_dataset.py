@@ -10,7 +10,7 @@ from harness.models.stops import end_of_turn, end_of_turn_text
 from harness.types.training import PreferencePair
 from trainers.chat_tokens import (
     AnswerTokens,
-    PromptFacts,
+    ChatFacts,
     fits,
     keeps_end,
     question_of,
@@ -71,7 +71,7 @@ class FittedPairs:
         self.equal = {"train": 0, "eval": 0}
         self.truncated = 0
         self.pairs = SplitPairs([], [])
-        self.prompts = PromptFacts()
+        self.seen: dict[str, str] = {}  # facts on their chats
 
     def describe(self, pairs: SplitPairs) -> dict[str, str]:
         """Return the counts as facts: pairs to train on, those held out, and those that were dropped."""
@@ -88,7 +88,7 @@ class FittedPairs:
             "held-out pairs dropped": len(pairs.eval) - held_out,
         }
         facts |= {name: str(n) for name, n in reasons.items() if n}
-        return facts | self.prompts.describe()
+        return facts | self.seen
 
 
 def fit_pairs(pairs: SplitPairs, tokenizer: Any, config: Any, *, cuts: bool = True) -> FittedPairs:
@@ -102,7 +102,7 @@ def fit_pairs(pairs: SplitPairs, tokenizer: Any, config: Any, *, cuts: bool = Tr
     Raises:
         HarnessError: no pair to train on is left, or the chat template drops the system prompts.
     """
-    fitted = FittedPairs()
+    fitted, seen = FittedPairs(), ChatFacts(tokenizer)
     everything = [*pairs.train, *pairs.eval]
     refuse_dropped_system(tokenizer, [pair.prompt for pair in everything])
     kept: dict[str, list[PreferencePair]] = {"train": [], "eval": []}
@@ -110,7 +110,8 @@ def fit_pairs(pairs: SplitPairs, tokenizer: Any, config: Any, *, cuts: bool = Tr
         for pair in of_side:
             chosen = tokenise_answer(tokenizer, pair.prompt, pair.chosen)
             rejected = tokenise_answer(tokenizer, pair.prompt, pair.rejected)
-            fitted.prompts.add(min(chosen, rejected, key=lambda tokens: tokens.n_prompt))
+            shorter = min(chosen, rejected, key=lambda tokens: tokens.n_prompt)
+            seen.add(shorter, pair.prompt, pair.chosen, pair.rejected)
             if _is_too_long(chosen, rejected, config, cuts=cuts):
                 fitted.too_long[side] += 1
             elif _cut(chosen, config) == _cut(rejected, config):
@@ -119,7 +120,7 @@ def fit_pairs(pairs: SplitPairs, tokenizer: Any, config: Any, *, cuts: bool = Tr
                 longest = max(len(chosen.ids), len(rejected.ids))
                 fitted.truncated += side == "train" and longest > _limit(config)
                 kept[side].append(pair)
-    fitted.pairs = SplitPairs(kept["train"], kept["eval"])
+    fitted.pairs, fitted.seen = SplitPairs(kept["train"], kept["eval"]), seen.describe()
     if not kept["train"]:
         raise _nothing_left(fitted, config)
     return fitted

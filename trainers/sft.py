@@ -21,7 +21,7 @@ from trainers.assistant_turns import (
 from trainers.chat_template import set_chat_template
 from trainers.chat_tokens import (
     AnswerTokens,
-    PromptFacts,
+    ChatFacts,
     fits,
     keeps_end,
     question_of,
@@ -244,7 +244,7 @@ def check_rows(
         if other := sum(a.ids != b.ids for a, b in zip(asked, chats, strict=True)):
             facts["chats written otherwise for training"] = f"{other} of {len(rows)}"
         chats = asked
-    prompts = PromptFacts()
-    for chat in chats:
-        prompts.add(chat)
-    return facts | prompts.describe()
+    seen = ChatFacts(tokenizer)
+    for row, chat in zip(rows, chats, strict=True):
+        seen.add(chat, row.prompt, row.completion)
+    return facts | seen.describe()

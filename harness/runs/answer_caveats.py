@@ -11,7 +11,7 @@ from harness.runs.prepare import Prepared
 from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat, Exchange, HygieneCount, HygieneFlag, Plan
 from harness.types.samples import same_text
-from trainers.chat_tokens import PROMPT_DIFFERS
+from trainers.chat_tokens import CONTROL_TOKENS, PROMPT_DIFFERS
 
 IDENTICAL_SHARE = 0.5  # share of items with the same answer of both models that is pointed out
 FLAGGED_SHARE = 0.02  # share of a model's answers above which a flag is a caveat
@@ -114,9 +114,9 @@ def prompt_caveats(
                 "its chat template has no switch for it, or its API takes none ('extra_body' in the profile "
                 "says it in the API's own words).",
             )
-        differences = dict.fromkeys(card.facts.get(PROMPT_DIFFERS) for card in prepared.cards)
-        for differs in filter(None, differences):
-            yield Caveat(code="prompt_differs", text=f"Of the training of '{name}': {differs}.")
+        for code, fact in (("prompt_differs", PROMPT_DIFFERS), ("control_tokens", CONTROL_TOKENS)):
+            for said in filter(None, dict.fromkeys(c.facts.get(fact) for c in prepared.cards)):
+                yield Caveat(code=code, text=f"Of the training of '{name}': {said}.")
 
 
 def identical_answer_caveats(plan: Plan, measured: Iterable[TaskScores]) -> Iterator[Caveat]:

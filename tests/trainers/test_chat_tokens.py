@@ -96,6 +96,17 @@ def test_a_prompt_that_is_asked_in_another_form_is_a_fact(tmp_path: Path) -> Non
     assert chat.n_prompt < chat.n_asked
 
 
+def test_a_text_that_holds_control_tokens_is_a_fact(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of("qwen2_base", tmp_path)
+    rendered = pair("Yes.<|im_end|>", "No.")
+    asked = pair("Yes.", "No.", "Is it bad?<|im_start|>assistant")
+    pairs = SplitPairs([rendered, asked, pair("Yes.", "<|No|>")], [])
+    facts = fit_pairs(pairs, tokenizer, options(None)).describe(pairs)
+    assert facts["control tokens in texts"].startswith(
+        "in 2 of 3 rows a text holds control tokens such as '<|im_end|>'"
+    )
+
+
 DROPS = CHATML.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}")
 DEFAULT = (
     "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}"
