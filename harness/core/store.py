@@ -289,19 +289,32 @@ def explain_errors(path: Path) -> Iterator[None]:
         raise InfrastructureError(f"{path}: {error}. {advice}") from error
 
 
-def read_rows(
-    workspace: Path, kind: Kind, keys: Iterable[str], record: type[RecordT]
-) -> dict[str, RecordT]:
-    """Return stored rows by key without the workspace's lock; none where there is no store.
+@contextmanager
+def open_to_read(workspace: Path) -> Iterator[sqlite3.Connection | None]:
+    """Yield a connection to a workspace's rows without its lock; None where there are none yet.
 
     Nothing is written, and a run that holds the lock goes on.
+
+    Raises:
+        InfrastructureError: the file is damaged.
     """
     path = workspace / "store.sqlite"
     if not path.is_file():
-        return {}
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        yield None
+        return
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    with explain_errors(path), closing(sqlite3.connect(address, uri=True)) as connection:
         connection.text_factory = decode_text
-        return _select(connection, kind, keys, record)
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name='rows'").fetchone()
+        yield connection if made else None
+
+
+def read_rows(
+    workspace: Path, kind: Kind, keys: Iterable[str], record: type[RecordT]
+) -> dict[str, RecordT]:
+    """Return stored rows by key, as `open_to_read`; none where there is no store."""
+    with open_to_read(workspace) as connection:
+        return {} if connection is None else _select(connection, kind, keys, record)
 
 
 def _select(

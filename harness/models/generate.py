@@ -18,7 +18,7 @@ from harness.models.endpoint_answers import make_ask, read_reply, with_generatio
 from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, ServedCheckpoint
 from harness.models.retrieved import find_passages, stored_passages
-from harness.models.serving.answers import answer_by_server
+from harness.models.serving.answers import answer_by_server, require_same_server
 from harness.models.serving.servers import describe_serving
 from harness.models.session import open_endpoint
 from harness.models.stored_answers import check_server, count_renewal, log_stored, remember_server
@@ -368,12 +368,15 @@ def _generate_served(
         if missing
         else ()
     )
+    kept = []
     for key, response in answers:
         if not response.request_failed:
             store.put("response", {key: response})
+            kept.append(key)
         done += 1
         progress.advance(f"{model.name} answers {task.name}", done, len(of_key))
         yield from (_with_run_names(response, sample, model) for sample in of_key[key])
+    require_same_server(model, store, kept, progress)
 
 
 # --- endpoints -------------------------------------------------------------------------------

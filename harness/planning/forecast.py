@@ -15,7 +15,7 @@ from harness.config import (
 )
 from harness.config.request import Request, judge_names, load_request
 from harness.core.errors import InfrastructureError, nearest_file
-from harness.core.store import LEDGER, Store
+from harness.core.store import LEDGER, Store, open_to_read
 from harness.data.conversions import is_available
 from harness.data.criteria_lint import doubtful_criteria
 from harness.data.recorded import RecordedModel
@@ -409,11 +409,8 @@ def forecast_task(task: Task, panels: Mapping[str, Panel], request: Request) -> 
 
 def _count_stored_rows(workspace: Path) -> tuple[int, int]:
     """Count stored responses and outcomes without taking the lock; none where there is no store."""
-    import sqlite3
-
-    path = workspace / "store.sqlite"
-    if not path.is_file():
-        return 0, 0
-    with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as connection:
+    with open_to_read(workspace) as connection:
+        if connection is None:
+            return 0, 0
         counts = dict(connection.execute("SELECT kind, count(*) FROM rows GROUP BY kind"))
     return counts.get("response", 0), counts.get("outcome", 0)

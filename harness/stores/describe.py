@@ -15,6 +15,11 @@ def describe_merge(merged: MergedStore, into: Path) -> Iterator[str]:
         yield f"{source}: {count(added, 'new row')}"
     rows = ", ".join(f"{n:,} {kind}" for kind, n in sorted(merged.rows.items())) or "no rows"
     yield f"{into}: {rows}; {count(merged.plans, 'plan')}, tries: {merged.tries:,}"
+    if not merged.one_plan:
+        yield (
+            "No plan is common to all of these stores. Shards of one run state one plan: the same suite, profile, "
+            "items, --limit, --seed and version of the harness; the next run asks for what its own plan lacks."
+        )
     if merged.contradictions:
         yield f"{count(merged.contradictions, 'row')} contradicted one of an earlier store, which was kept"
     if merged.left:

@@ -38,7 +38,8 @@ class MergedStore(NamedTuple):
     """What a workspace holds after a merge: rows by kind, and what each source added to it.
 
     `contradictions` are rows of a source that an earlier one's were kept in place of, `left` the folders
-    that are not merged.
+    that are not merged. `one_plan` says whether some plan stands in every source, as it does in all shards of
+    one run.
     """
 
     rows: dict[str, int]
@@ -47,6 +48,7 @@ class MergedStore(NamedTuple):
     tries: int
     contradictions: int
     left: tuple[Path, ...]
+    one_plan: bool
 
 
 def merge_stores(
@@ -85,7 +87,9 @@ def merge_stores(
     left = tuple(one / name for one in sources for name in LEFT if (one / name).is_dir())
     merged.added.pop(into, None)  # what is there already is not added
     added = {one: merged.added.get(one, 0) for one in sources}
-    return MergedStore(merged.rows, added, len(together), tries, merged.contradictions, left)
+    n_plans = len(together)
+    one_plan = _have_one_plan([plans[one] for one in workspaces if one != into])
+    return MergedStore(merged.rows, added, n_plans, tries, merged.contradictions, left, one_plan)
 
 
 def _require_sources(sources: Sequence[Path]) -> None:
@@ -123,6 +127,12 @@ def _staging(workspace: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _have_one_plan(plans: Sequence[Sequence[Registration]]) -> bool:
+    """Return whether some plan stands in every store that has any."""
+    stated = [{plan.plan_hash for plan in frozen} for frozen in plans if frozen]
+    return not stated or bool(set.intersection(*stated))
 
 
 def _merge_plans(plans: Plans, merged: MergedRows) -> Iterator[Registration]:

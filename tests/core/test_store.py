@@ -12,7 +12,7 @@ import pytest
 from pydantic_core import PydanticSerializationError
 
 from harness.core.errors import HarnessError, InfrastructureError, StoreLockedError
-from harness.core.store import Store
+from harness.core.store import Store, read_rows
 from harness.types import Outcome
 
 GOOD = {f"key-{i}": Outcome(winner="first", rationale=f"reason {i}") for i in range(3)}
@@ -232,3 +232,15 @@ def test_a_size_limit_that_is_no_number_is_refused(
     monkeypatch.setenv("HARNESS_STORE_MAX_MB", limit)
     with pytest.raises(HarnessError, match=f"HARNESS_STORE_MAX_MB={limit}: write a number"):
         Store(tmp_path).__enter__()
+
+
+def test_a_file_without_rows_yet_is_read_as_none(tmp_path: Path) -> None:
+    assert read_rows(tmp_path, "outcome", ["k"], Outcome) == {}
+    (tmp_path / "store.sqlite").touch()  # as a run that was killed at its start leaves it
+    assert read_rows(tmp_path, "outcome", ["k"], Outcome) == {}
+
+
+def test_a_damaged_file_is_named_where_it_is_only_read(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(InfrastructureError, match=r"store\.sqlite: .*Move it away"):
+        read_rows(tmp_path, "outcome", ["k"], Outcome)

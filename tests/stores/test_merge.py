@@ -10,6 +10,7 @@ from harness.core.store import MERGED, Store
 from harness.models.batch_files import BatchFile, BatchIndex
 from harness.models.served import ServedModel
 from harness.planning.preregistration import Registration, read_registrations, write_registration
+from harness.stores.describe import describe_merge
 from harness.stores.gc import collect_garbage
 from harness.stores.merge import merge_stores
 from harness.stores.merge_rows import merge_rows
@@ -342,3 +343,19 @@ def test_what_a_run_adds_while_its_store_is_merged_is_for_the_next_merge(tmp_pat
     target.parent.mkdir()
     merge_rows(target, [a], PlansReadMeanwhile(), first_wins=False)
     assert dump_rows(target.parent, "key") == [("mine",)]
+
+
+def test_stores_without_a_plan_in_common_are_said_to_be_no_shards_of_one_run(
+    tmp_path: Path,
+) -> None:
+    names = ("a", "b", "c")
+    a, b, c = (write_store(tmp_path / n, {"response": {n: response(n)}}) for n in names)
+    freeze(a, 1, "2026-01-01T00:00:00+00:00", plan="first")
+    freeze(b, 1, "2026-01-01T00:00:00+00:00", plan="first")
+    freeze(b, 2, "2026-01-01T00:00:00+00:00", plan="second")
+    freeze(c, 1, "2026-01-01T00:00:00+00:00", plan="second")
+    assert merge_stores([a, b], tmp_path / "one").one_plan
+    merged = merge_stores([a, b, c], tmp_path / "more")
+    assert not merged.one_plan
+    assert "No plan is common to all" in "\n".join(describe_merge(merged, tmp_path / "more"))
+    assert merge_stores([c], tmp_path / "one").one_plan  # what it is merged into may be older

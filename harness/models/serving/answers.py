@@ -1,10 +1,12 @@
 """What a server is asked about a sample of a checkpoint that it holds, and its reply as a response."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from harness.config import Generation, ServeSpec
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.progress import Progress
+from harness.core.store import Store
 from harness.data.thoughts import opening_mark
 from harness.models.endpoint import Ask, Endpoint, EndpointRefusedError, Reply
 from harness.models.endpoint_answers import read_reply, with_generation
@@ -69,6 +71,31 @@ def answer_by_server(
         server.require_alive()
         raise
     server.require_alive()
+
+
+def require_same_server(
+    model: ServedCheckpoint, store: Store, given: Sequence[str], progress: Progress
+) -> None:
+    """Check a server of others again behind its answers: it may have been started on another model meanwhile.
+
+    Where it was, those `given` by it, named by their keys, are removed from the store.
+
+    Raises:
+        HarnessError: it holds other weights or another chat template by now.
+    """
+    if model.serve.is_started or not given:
+        return
+    try:
+        model.session.servers.check_again(model.checkpoint.weights, model.serve)
+    except InfrastructureError as error:
+        progress.log(
+            f"{model.name}: its server could not be checked again behind its answers: {error}"
+        )
+    except HarnessError as error:
+        store.remove("response", given)
+        raise HarnessError(
+            f"{error} It held {model.name} before, so the {len(given):,} answers that it gave since are not kept."
+        ) from None
 
 
 def _open(model: ServedCheckpoint) -> Server:

@@ -175,6 +175,17 @@ class Servers:
                 self._log(f"{describe_serving(spec)} holds {weights.source}: {seen}")
             return server
 
+    def check_again(self, weights: Weights, spec: ServeSpec) -> None:
+        """Check a server of others once more, behind the answers that it gave.
+
+        Raises:
+            HarnessError, InfrastructureError: as `open`.
+        """
+        with self._lock:
+            self._check(
+                Server(_endpoint(weights, spec, None), spec, read_chat_format(weights)), weights
+            )
+
     def close(self) -> None:
         """Stop all engines; servers of others run on."""
         for server_key in list(self._running):
