@@ -179,8 +179,7 @@ def columns_by_name(plan: Plan) -> dict[str, Column]:
     """Return every score column of the plan by name."""
     return {
         column.name: column
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
+        for name, metric in plan.metrics.items()
         for column in _columns_of_metric(name, metric)
     }
 

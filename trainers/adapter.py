@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.models.adapter_types import NOT_MERGED, adapter_type
 from harness.models.model_folder import is_adapter, read_adapter_config
 from harness.models.weights import disable_inference_repacking, load_weights, quiet_torch
@@ -140,8 +140,9 @@ def load_reward_weights(
             source, revision=revision, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{source}: cannot be loaded as a reward model: {first_line}") from None
+        raise HarnessError(
+            f"{source}: cannot be loaded as a reward model: {first_line(error)}"
+        ) from None
     disable_inference_repacking(model)
     # Start a new head at zero.
     if loading["missing_keys"]:

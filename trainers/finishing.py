@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.models.adapters import attach_adapter
 from harness.models.model_folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from harness.models.stops import set_stops
@@ -213,7 +213,7 @@ def _merge(tuned: Any) -> Any:
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            reason = first_line(error).rstrip(".")
     raise HarnessError(
         f"The adapter cannot be merged: {reason}. Name its own folder as a checkpoint: it is loaded on its base "
         "as it is."

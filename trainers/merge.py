@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
 from harness.models.adapter_types import NOT_MERGED, adapter_type, describe_adapter
@@ -163,8 +163,7 @@ def _check_model(base: str, revision: str | None) -> None:
     try:
         config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{base}: has no readable config.json: {first_line}") from None
+        raise HarnessError(f"{base}: has no readable config.json: {first_line(error)}") from None
     check_quantisation(config, base)
 
 

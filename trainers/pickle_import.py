@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError, first_line
 from harness.core.folder_cache import build_once
 from harness.core.hashing import content_hash, file_hash
 from harness.core.hub import check_model_available
@@ -55,9 +55,8 @@ def _fetch(source: str, revision: str | None) -> Path:
         patterns = [*COMPANION_FILES, "pytorch_model*.bin"]
         return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, OSError) as error:
-        first_line = str(error).strip().partition("\n")[0]
         raise InfrastructureError(
-            f"{source}: could not be fetched at revision {revision}: {first_line}"
+            f"{source}: could not be fetched at revision {revision}: {first_line(error)}"
         ) from None
 
 
@@ -99,8 +98,7 @@ def _read_tensors(path: Path) -> dict[str, Any]:
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{refused}: {first_line}") from None
+        raise HarnessError(f"{refused}: {first_line(error)}") from None
     if not isinstance(tensors, dict) or not _all_tensors(tensors.values()):
         raise HarnessError(f"{refused}.")
     return tensors

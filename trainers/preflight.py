@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.models.model_folder import is_adapter
 from trainers.adapter_base import targets_head
 from trainers.four_bits import check_quantisation
@@ -79,8 +79,9 @@ def _check_tokenizer(folder: Path, tokens_of: Path, config: dict[str, Any]) -> N
     try:
         n_tokens = len(AutoTokenizer.from_pretrained(tokens_of, trust_remote_code=False))
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{tokens_of}: its tokenizer cannot be loaded: {first_line}") from None
+        raise HarnessError(
+            f"{tokens_of}: its tokenizer cannot be loaded: {first_line(error)}"
+        ) from None
     text = config.get("text_config")
     n_rows = (text if isinstance(text, dict) else config).get("vocab_size")
     if isinstance(n_rows, int) and n_tokens > n_rows:

@@ -40,6 +40,11 @@ def nearest_file(path: Path) -> str:
     return f" Did you mean '{path.with_name(close[0])}'?" if close else ""
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of a library's error, whose others are advice on the library."""
+    return str(error).strip().partition("\n")[0]
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the closest known word, then list all of them."""
     names = sorted(known)

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, build_opener, getproxies
 
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError, first_line
 
 TIMEOUT_S = 5.0
 
@@ -75,9 +75,8 @@ def push_folder(folder: Path, repo: str) -> str:
         url = api.create_repo(repo, private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Export a checkpoint")
     except (httpx.HTTPError, OSError) as error:
-        first_line = str(error).strip().partition("\n")[0]
         raise InfrastructureError(
-            f"{folder}: was exported, but not pushed to {repo}: {first_line}"
+            f"{folder}: was exported, but not pushed to {repo}: {first_line(error)}"
         ) from None
     return str(url)
 

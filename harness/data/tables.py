@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from harness.config import Source
-from harness.core.errors import HarnessError, InfrastructureError, nearest_file
+from harness.core.errors import HarnessError, InfrastructureError, first_line, nearest_file
 from harness.core.files import write_atomically
 from harness.core.hub import hub_offline, hub_unreachable_reason
 from harness.core.json_text import json_lines, parse_json
@@ -274,8 +274,7 @@ def _load_hub_rows(source: Source) -> bytes:
     except (OSError, ValueError) as error:
         problem = f"is not in the hub's cache, and {unreachable}"
         if unreachable is None:
-            first_line = str(error).strip().partition("\n")[0]
-            problem = f"could not be loaded ({type(error).__name__}: {first_line})"
+            problem = f"could not be loaded ({type(error).__name__}: {first_line(error)})"
         raise InfrastructureError(
             f"hub:{source.hub}@{source.revision}: {problem}. Connect to the internet once, or name a "
             "local 'path' instead."
@@ -336,8 +335,7 @@ def _parse_parquet(content: bytes, origin: str) -> Iterator[tuple[int, Row]]:
             )
         table = file.read()
     except (pyarrow.ArrowException, OSError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{origin}: not a readable Parquet file: {first_line}") from None
+        raise HarnessError(f"{origin}: not a readable Parquet file: {first_line(error)}") from None
     _check_header(table.column_names, origin)
     for number, row in enumerate(table.to_pylist(), start=1):
         yield number, json.loads(json.dumps(row, default=str))

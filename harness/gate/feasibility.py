@@ -4,28 +4,27 @@ A claim is tested on the best possible scores, an alarm on the worst. One that i
 these is a mistake in the suite, reported before anything is paid for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.config import Claim, Gate, Metric, ScoreKind, metric_of
+from harness.config import Claim, Gate, Metric, ScoreKind
 from harness.gate.claim_tests import evaluate_claim
 from harness.gate.rules import rule_of
 from harness.scoring.checklist import task_of_column
 from harness.scoring.paired import PairedScores, independent_units
 from harness.stats.proportions import minimum_n_for_threshold
 from harness.stats.vectors import Vector, first_true
-from harness.types import Task
+from harness.types import Task, find_metric
 
 MOST_UNITS = 2**20  # a claim that needs more is practically impossible
 
 
-def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
+def infeasible_claims(gate: Gate, tasks: Sequence[Task]) -> Iterator[str]:
     """Describe each claim or rule that these items cannot decide, with the number that could."""
-    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     # Claims.
     for claim in gate.claims:
-        metric, task = metrics[metric_of(claim.metric)]
+        metric, task = find_metric(claim.metric, tasks)
         task = task_of_column(task, claim.metric)
         units, unit = effective_sample_size(task)
         least = min_sample_size(claim, gate, metric, clustered=unit != "items")
@@ -41,7 +40,7 @@ def infeasible_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[str]:
             )
     # Rules on critical answers.
     for rule in gate.critical:
-        task = task_of_column(metrics[metric_of(rule.metric)][1], rule.metric)
+        task = task_of_column(find_metric(rule.metric, tasks)[1], rule.metric)
         units, unit = effective_sample_size(task)
         least = minimum_n_for_threshold(1 - rule.allowed_share, gate.alpha)
         if units < least:

@@ -112,8 +112,7 @@ def calibrate_run(run: Run, people: HumanLabels, *, half_width: float = HALF_WID
     columns = list(join_labels(plan, run.columns, people))
     ranges = {
         key: metric.bounds
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
+        for name, metric in plan.metrics.items()
         for key in metric.label_keys(name).values()
     }
     summary = summarise_labels(people, *models, ranges)

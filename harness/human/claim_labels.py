@@ -32,10 +32,9 @@ def confirm_claims(
     early is tested at the level of its last look.
     """
     assert plan.gate is not None
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     for claim, result in zip(plan.gate.claims, decision.claims, strict=True):
         name = metric_of(claim.metric)
-        people, metric = people_by_metric.get(name), metrics[name]
+        people, metric = people_by_metric.get(name), plan.metrics[name]
         if people is None or metric.computed or plan.judges[name].people:
             continue
         labels = label_claim(claim, metric, pairs[claim.metric], people)
@@ -59,10 +58,9 @@ def find_broken_rules(
 ) -> Iterator[str]:
     """Yield how people's labels break rules on critical answers that pass by a judge."""
     assert plan.gate is not None
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     for rule, result in zip(plan.gate.critical, decision.critical, strict=True):
         name = metric_of(rule.metric)
-        people, metric = people_by_metric.get(name), metrics[name]
+        people, metric = people_by_metric.get(name), plan.metrics[name]
         if people is None or metric.computed or plan.judges[name].people:
             continue
         own = Claim(metric=rule.metric, claim="at_least", value=rule.at_most)
@@ -78,11 +76,12 @@ def unlabelled_columns(
 ) -> Iterator[str]:
     """Yield the columns of claims of whose quantity people labelled too little to confirm anything."""
     assert plan.gate is not None
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     for claim in plan.gate.claims:
         name = metric_of(claim.metric)
         if name in people_by_metric:
-            labels = label_claim(claim, metrics[name], pairs[claim.metric], people_by_metric[name])
+            labels = label_claim(
+                claim, plan.metrics[name], pairs[claim.metric], people_by_metric[name]
+            )
             if labels.n < FEWEST_LABELS:
                 yield claim.metric
 

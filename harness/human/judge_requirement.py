@@ -180,7 +180,6 @@ def _check_columns(
     columns: Sequence[ScoreColumn],
 ) -> Iterator[RequirementResult]:
     """Check each claimed column that a judge decides; columns judged by people need no check."""
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     models = plan.baseline, plan.candidate
     evidence: dict[str, _Evidence] = {}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
@@ -204,7 +203,9 @@ def _check_columns(
                 **{agreement.column: agreement for agreement in agreements},
             }
         # A composite is checked on its criteria, which are what the judge decides.
-        parts = [evidence[labels.fingerprint].get(part) for part in metrics[name].parts_of(column)]
+        parts = [
+            evidence[labels.fingerprint].get(part) for part in plan.metrics[name].parts_of(column)
+        ]
         yield _check_weakest(column, judge, requirement, parts)
 
 
@@ -255,8 +256,7 @@ def _question_mismatches(plan: Plan, people: HumanLabels) -> dict[str, str]:
     """Describe the columns for which people were asked another question."""
     mismatches = {
         scale.column: question_mismatch(metric, metric.label_keys(name)[scale.column], people)
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
+        for name, metric in plan.metrics.items()
         for scale in scales_of(name, metric)
     }
     return {column: f"{people.source}: {why}" for column, why in mismatches.items() if why}

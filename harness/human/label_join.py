@@ -47,9 +47,7 @@ def join_labels(
     than the labels answer.
     """
     # Find the scale of every column that a judge decides.
-    metrics: dict[str, Metric] = {
-        name: metric for task in plan.tasks for name, metric in task.metrics.items()
-    }
+    metrics = plan.metrics
     scales = {
         scale.column: _label_scale(scale, name, metric)
         for name, metric in metrics.items()

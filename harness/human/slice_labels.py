@@ -26,7 +26,6 @@ def correct_slices(
     Left as they are: slices of computed columns, of columns that people judged or that the labels do not
     answer, and of other models than the gate decides on.
     """
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     values = {sample.id: sample.slices for task in plan.tasks for sample in task.samples}
     labels: dict[str, ClaimLabels] = {}
     for line in slices:
@@ -37,7 +36,7 @@ def correct_slices(
             yield line
             continue
         if line.metric not in labels:
-            labels[line.metric] = label_claim(claim_on(pair), metrics[name], pair, people)
+            labels[line.metric] = label_claim(claim_on(pair), plan.metrics[name], pair, people)
         chosen = np.array(
             [slice_value(values[i], line.slice) == line.value for i in pair.sample_ids]
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.core.folder_cache import build_once
 from harness.core.hashing import file_hash
 from harness.core.paths import cache_dir
@@ -287,9 +287,8 @@ def _convert(file: Path, head: GgufHead, folder: Path) -> None:
             )
             tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file="model.gguf")
         except Exception as error:  # noqa: BLE001 - whatever an odd file breaks in the library
-            first_line = str(error).strip().partition("\n")[0]
             raise HarnessError(
-                f"{file}: cannot be read as a language model ({type(error).__name__}): {first_line}"
+                f"{file}: cannot be read as a language model ({type(error).__name__}): {first_line(error)}"
             ) from None
     # transformers makes up what is missing, and drops what it does not know
     if missing := sorted(loading["missing_keys"]):

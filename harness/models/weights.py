@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError, InfrastructureError
+from harness.core.errors import HarnessError, InfrastructureError, first_line
 from harness.core.hub import check_model_available
 from harness.models.adapters import attach_adapter
 from harness.models.model_folder import (
@@ -206,10 +206,10 @@ def chat_template_error(source: str | Path) -> HarnessError:
 
 
 def _load_error(source: str | Path, revision: str | None, error: Exception) -> HarnessError:
-    first_line = str(error).strip().partition("\n")[0]
+    reason = first_line(error)
     if Path(source).is_dir():
-        return HarnessError(f"{source}: cannot be loaded as a language model: {first_line}")
-    if "cannot be loaded with `safetensors`" in first_line:  # the repository holds none
+        return HarnessError(f"{source}: cannot be loaded as a language model: {reason}")
+    if "cannot be loaded with `safetensors`" in reason:  # the repository holds none
         return HarnessError(
             f"{source}: has no weights as safetensors at revision {revision}. A pickle may run code and "
             "is not loaded; a recipe's parent may set 'unpickle: true', which reads only its tensors "
@@ -217,6 +217,6 @@ def _load_error(source: str | Path, revision: str | None, error: Exception) -> H
         )
     return InfrastructureError(
         f"{source}: is no directory here, and the hub model of that name at revision "
-        f"{revision} could not be loaded: {first_line} "
+        f"{revision} could not be loaded: {reason} "
         "Connect to the internet once, or name a checkpoint directory."
     )

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from harness.config import Claim, Gate, Metric, metric_of
+from harness.config import Claim, Gate, Metric
 from harness.gate.claim_tests import MOST_ITEMS, POWER
 from harness.gate.critical import max_critical
 from harness.gate.feasibility import effective_sample_size, min_sample_size
@@ -27,7 +27,7 @@ from harness.stats.power import (
     sample_size_proportion_threshold,
     threshold_successes,
 )
-from harness.types import Record, Task
+from harness.types import Record, Task, find_metric
 
 SMALL_EFFECT = 0.2  # standard deviations: "small" in Cohen 1988, section 2.2
 HALVINGS = 20
@@ -103,10 +103,9 @@ class AssumedTest(NamedTuple):
         return abs(self.truth - self.boundary)
 
 
-def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast]:
-    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
+def forecast_claims(gate: Gate, tasks: Sequence[Task]) -> Iterator[ClaimForecast]:
     for claim in gate.claims:
-        metric, task = metrics[metric_of(claim.metric)]
+        metric, task = find_metric(claim.metric, tasks)
         task = task_of_column(task, claim.metric)
         n, unit = effective_sample_size(task)
         test = assume_test(claim, metric, gate, clustered=unit != "items")
@@ -127,11 +126,10 @@ def forecast_claims(gate: Gate, tasks: Iterable[Task]) -> Iterator[ClaimForecast
         )
 
 
-def forecast_rules(gate: Gate, tasks: Iterable[Task]) -> Iterator[RuleForecast]:
+def forecast_rules(gate: Gate, tasks: Sequence[Task]) -> Iterator[RuleForecast]:
     """Forecast each rule on critical answers."""
-    by_metric = {name: task for task in tasks for name in task.metrics}
     for rule in gate.critical:
-        task = task_of_column(by_metric[metric_of(rule.metric)], rule.metric)
+        task = task_of_column(find_metric(rule.metric, tasks)[1], rule.metric)
         units, _ = effective_sample_size(task)
         yield RuleForecast(
             rule=str(rule),

@@ -7,7 +7,7 @@ agrees narrows their bounds.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.config import Claim, Gate, Metric, metric_of
 from harness.config.request import Request, judge_name
@@ -16,7 +16,7 @@ from harness.planning.claims import AssumedTest, assume_test
 from harness.stats.distributions import normal_quantile
 from harness.stats.judge_correction import FEWEST_LABELS
 from harness.stats.power import minimum_detectable_effect
-from harness.types import Record, Task
+from harness.types import Record, Task, find_metric
 
 NUMBERS = (50, 100, 200, 400)  # of labels
 
@@ -35,15 +35,14 @@ class LabelsForecast(Record):
 
 
 def forecast_labels(
-    gate: Gate, tasks: Iterable[Task], request: Request
+    gate: Gate, tasks: Sequence[Task], request: Request
 ) -> Iterator[LabelsForecast]:
     """Forecast each claim that a judge scores and labels must confirm, or decide."""
     if gate.judge_licence is None and gate.decide_on == "judge":
         return
-    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
         name = metric_of(claim.metric)
-        metric, task = metrics[name]
+        metric, task = find_metric(claim.metric, tasks)
         judge = judge_name(name, request)
         if judge is None or request.profile.find_judge(judge).people is not None:
             continue

@@ -5,7 +5,7 @@ degrees of freedom, and no number of items makes up for that, so the forecast st
 anybody has voted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from harness.stats.annotator_power import (
     fewest_votes,
     vote_spread,
 )
-from harness.types import Record, Task
+from harness.types import Record, Task, find_metric
 from judges.factory import ProfileJudges
 from judges.panel import Panel, make_metric_panel, make_named_panel
 
@@ -144,7 +144,7 @@ class HumanClaimForecast(Record):
 
 def forecast_human_claims(
     gate: Gate,
-    tasks: Iterable[Task],
+    tasks: Sequence[Task],
     models: tuple[str, str],
     judges: Mapping[str, HumanLabels | NoVotes],
 ) -> Iterator[HumanClaimForecast]:
@@ -155,9 +155,8 @@ def forecast_human_claims(
     Raises:
         HarnessError: nobody's votes count, or they are about other models.
     """
-    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
-        metric, task = metrics[metric_of(claim.metric)]
+        metric, task = find_metric(claim.metric, tasks)
         people = judges.get(metric_of(claim.metric))
         if people is None:
             continue

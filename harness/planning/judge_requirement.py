@@ -21,7 +21,7 @@ from harness.human.summary import score_table, win_table
 from harness.human.votes import NobodyVotedError
 from harness.stats.distributions import normal_quantile
 from harness.stats.vectors import Vector
-from harness.types import REQUIREMENT_MEASURES, Interval, JudgeAgreement, Record, Task
+from harness.types import REQUIREMENT_MEASURES, Interval, JudgeAgreement, Record, Task, find_metric
 
 CLOSE = 0.1  # above the bound: the true agreement that is assumed of a judge
 
@@ -67,10 +67,9 @@ def forecast_requirements(
     """
     if gate.judge_licence is None:
         return
-    metrics = {name: (metric, task) for task in tasks for name, metric in task.metrics.items()}
     for column in dict.fromkeys(claim.metric for claim in gate.claims):
         name = metric_of(column)
-        metric, task = metrics[name]
+        metric, task = find_metric(column, tasks)
         judge = judge_name(name, request)
         if judge is None or request.profile.find_judge(judge).people is not None:
             continue

@@ -10,7 +10,7 @@ from harness.gate.claim_tests import POWER
 from harness.gate.feasibility import effective_sample_size
 from harness.planning.claims import assume_test
 from harness.planning.seeds import two_way_power
-from harness.types import Plan, Record
+from harness.types import Plan, Record, find_metric
 
 LEAN_SHARE = 0.2  # SD of judges' own differences of two models, as a share of the items' SD
 MOST_JUDGES = 20
@@ -35,9 +35,8 @@ class JuryForecast(Record):
 
 def forecast_juries(plan: Plan, gate: Gate) -> Iterator[JuryForecast]:
     """Forecast each claim that machines judge."""
-    metrics = {name: (metric, task) for task in plan.tasks for name, metric in task.metrics.items()}
     for claim in gate.claims:
-        metric, task = metrics[metric_of(claim.metric)]
+        metric, task = find_metric(claim.metric, plan.tasks)
         card = plan.judges.get(metric_of(claim.metric))  # none where people are still to vote
         if card is None or metric.computed or card.people:
             continue

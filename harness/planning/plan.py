@@ -4,9 +4,9 @@ It fixes the items, the decoding, the judges, the claims and their alpha. Nothin
 judged or trained here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
-from harness.config import Gate, Metric, ModelSpec, metric_of
+from harness.config import Gate, ModelSpec
 from harness.config.request import Request, is_all_recorded
 from harness.config.suite import find_gate_problems
 from harness.core.errors import HarnessError
@@ -17,7 +17,7 @@ from harness.gate.interim import final_look_gate, plan_looks, shuffle_items
 from harness.models.serving.servers import describe_serving
 from harness.retrieval.retriever import find_retriever
 from harness.scoring.checklist import task_of_column
-from harness.types import Plan, PlannedModel, Task, TaskLooks
+from harness.types import Plan, PlannedModel, Task, TaskLooks, find_metric
 from judges.panel import Panel
 
 
@@ -98,16 +98,13 @@ def _model_of_kind(name: str, spec: ModelSpec) -> PlannedModel:
     return PlannedModel(name=name, kind="recorded", source=spec.recorded.label)
 
 
-def _refuse_undecidable(gate: Gate | None, tasks: Iterable[Task]) -> None:
+def _refuse_undecidable(gate: Gate | None, tasks: Sequence[Task]) -> None:
     """Refuse claims and rules that fit no column, or its range, now that the items are known."""
-    metrics, of_metric = dict[str, Metric](), dict[str, Task]()
-    for task in tasks:
-        metrics |= task.metrics
-        of_metric |= dict.fromkeys(task.metrics, task)
+    metrics = {name: metric for task in tasks for name, metric in task.metrics.items()}
     for at, problem in find_gate_problems(gate, metrics):
         raise HarnessError(f"{at}: {problem}")
     for claim in gate.claims if gate is not None and gate.stop_early else ():
-        task = of_metric[metric_of(claim.metric)]
+        _, task = find_metric(claim.metric, tasks)
         covered = task_of_column(task, claim.metric).n_items
         if covered < task.n_items:
             raise HarnessError(
@@ -126,7 +123,7 @@ def _refuse_seeds(request: Request) -> None:
             )
 
 
-def _refuse_infeasible(gate: Gate, tasks: Iterable[Task]) -> None:
+def _refuse_infeasible(gate: Gate, tasks: Sequence[Task]) -> None:
     """Refuse a gate with a claim that no answers could decide on these few items."""
     obstacles = list(infeasible_claims(gate, tasks))
     if obstacles:

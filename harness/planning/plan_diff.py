@@ -32,8 +32,7 @@ def unmeasured_fields(*plans: Plan, identity: Mapping[str, str] | None = None) -
         names |= {
             name
             for plan in plans
-            for task in plan.tasks
-            for name, metric in task.metrics.items()
+            for name, metric in plan.metrics.items()
             if metric.compares_pairs and f"metric {name}" not in identity
         }
     return frozenset(

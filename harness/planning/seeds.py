@@ -6,12 +6,12 @@ How far trainings of one recipe differ is not known before, and is assumed; the 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.config import Gate, metric_of
+from harness.config import Gate
 from harness.gate.claim_tests import POWER
 from harness.gate.feasibility import effective_sample_size
 from harness.planning.claims import AssumedTest, assume_test, chance_to_decide
 from harness.stats.distributions import noncentral_t_tail, t_quantile
-from harness.types import Plan, Record
+from harness.types import Plan, Record, find_metric
 
 SEED_SHARE = 0.1  # SD of a model's mean between trainings, as a share of the items' SD
 SHOWN = (3, 5, 10)
@@ -37,9 +37,8 @@ class SeedForecast(Record):
 def forecast_seeds(plan: Plan, gate: Gate) -> Iterator[SeedForecast]:
     """Forecast each claim on models that are trained here, or have several seeds."""
     varying, planned = _n_varying(plan), len(plan.seeds)
-    metrics = {name: (metric, task) for task in plan.tasks for name, metric in task.metrics.items()}
     for claim in gate.claims if varying else ():
-        metric, task = metrics[metric_of(claim.metric)]
+        metric, task = find_metric(claim.metric, plan.tasks)
         n, _ = effective_sample_size(task)
         test = assume_test(claim, metric, gate, clustered=True)
         seed_sd = SEED_SHARE * test.sd

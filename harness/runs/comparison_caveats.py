@@ -80,10 +80,9 @@ def _side(interval: Interval, null: float) -> int:
 
 def unlike_readable_caveats(plan: Plan, comparisons: Iterable[Comparison]) -> Iterator[Caveat]:
     """Report choices that one model states more often than another, whatever it knows."""
-    metrics = {name: m for task in plan.tasks for name, m in task.metrics.items()}
     for comparison in comparisons:
         name = metric_of(comparison.metric)
-        is_choice = isinstance(metrics.get(name), ChoiceMetric) and comparison.metric != name
+        is_choice = isinstance(plan.metrics.get(name), ChoiceMetric) and comparison.metric != name
         interval = comparison.difference
         if is_choice and interval is not None and (interval.low > 0 or interval.high < 0):
             yield Caveat(

@@ -366,10 +366,7 @@ def default_columns(plan: Plan, columns: Collection[str]) -> list[str]:
     """Return those of the columns that claims are about; without any, their metrics' summary columns."""
     claimed = [claim.metric for claim in plan.gate.claims] if plan.gate else []
     summaries = [
-        column
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
-        for column in metric.summary_columns(name)
+        column for name, metric in plan.metrics.items() for column in metric.summary_columns(name)
     ]
     found = [name for name in dict.fromkeys(claimed) if name in columns]
     return found or [name for name in summaries if name in columns]

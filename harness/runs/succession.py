@@ -155,8 +155,7 @@ def _judged_by(old: str, run: Run) -> list[str]:
         )
     names = {
         name: {plan.judge or metric.judge or "", plan.judges[name].name}
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
+        for name, metric in plan.metrics.items()
         if not metric.computed
     }
     metrics = [name for name, judges in names.items() if old in judges]

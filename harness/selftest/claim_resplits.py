@@ -51,7 +51,6 @@ def resplit_claims(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Cla
     plan = run.result.plan
     if plan.gate is None or plan.alone:
         return ()
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     pairs = {
         pair.metric: pair
         for column in run.columns
@@ -60,7 +59,12 @@ def resplit_claims(run: Run, *, n_splits: int = 200, seed: int = 1) -> tuple[Cla
     }
     return tuple(
         _resplit(
-            claim, plan.gate, metrics[metric_of(claim.metric)], pairs[claim.metric], n_splits, seed
+            claim,
+            plan.gate,
+            plan.metrics[metric_of(claim.metric)],
+            pairs[claim.metric],
+            n_splits,
+            seed,
         )
         for claim in plan.gate.claims
         if claim.metric in pairs

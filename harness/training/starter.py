@@ -15,7 +15,7 @@ import yaml
 
 from harness.config import load_profile, load_suite
 from harness.config.data import Conversion, Source
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.data.conversions import resolve_conversion
 from harness.data.tables import load_rows
 from harness.models.local import context_length
@@ -141,8 +141,7 @@ def _look_at(model: Path) -> tuple[Any, int, int]:
         width = int(getattr(config.get_text_config(), "hidden_size", WIDE))
         return tokenizer, context_length(config), width
     except (OSError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{model}: cannot be read: {first_line}") from None
+        raise HarnessError(f"{model}: cannot be read: {first_line(error)}") from None
 
 
 def _profile(model: Path, data: Path, folder: Path) -> dict[str, Any]:

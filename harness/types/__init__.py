@@ -69,6 +69,7 @@ from harness.types.plan import (
     Task,
     TaskLooks,
     TaskStop,
+    find_metric,
 )
 from harness.types.regression import Check, Flips, ItemChange, RunComparison
 from harness.types.results import (
@@ -217,4 +218,5 @@ __all__ = [
     "Vote",
     "VoteVerdict",
     "Winner",
+    "find_metric",
 ]

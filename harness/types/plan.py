@@ -1,10 +1,11 @@
 """The plan of a run, fixed before the first answer, and how judging in looks ended."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
-from harness.config import ChoiceLayout, Gate, Generation, Metric, Prices
+from harness.config import ChoiceLayout, Gate, Generation, Metric, Prices, metric_of
 from harness.config.data import EqualAnswers
 from harness.core.hashing import content_hash
 from harness.types.base import Interval, Record, Verdict
@@ -233,6 +234,11 @@ class Plan(Record):
         return self.baseline, self.candidate
 
     @property
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics of all tasks by name."""
+        return {name: metric for task in self.tasks for name, metric in task.metrics.items()}
+
+    @property
     def repeated_columns(self) -> dict[str, str]:
         """Map columns that repeat another to it: a rubric's single criterion and its composite.
 
@@ -242,15 +248,20 @@ class Plan(Record):
         claimed = {claim.metric for claim in gate.claims} if gate else set()
         named = claimed | ({rule.metric for rule in gate.critical} if gate else set())
         repeated = {}
-        for task in self.tasks:
-            for name, metric in task.metrics.items():
-                if metric.has_composite and len(metric.columns(name)) == 2:
-                    criterion, composite = metric.columns(name)
-                    if composite not in named:
-                        repeated[composite] = criterion
-                    elif criterion not in named:
-                        repeated[criterion] = composite
+        for name, metric in self.metrics.items():
+            if metric.has_composite and len(metric.columns(name)) == 2:
+                criterion, composite = metric.columns(name)
+                if composite not in named:
+                    repeated[composite] = criterion
+                elif criterion not in named:
+                    repeated[criterion] = composite
         return repeated
+
+
+def find_metric(column: str, tasks: Iterable[Task]) -> tuple[Metric, Task]:
+    """Return the metric that a column is of, and the task with its items."""
+    name = metric_of(column)
+    return next((task.metrics[name], task) for task in tasks if name in task.metrics)
 
 
 class PlanChange(Record):

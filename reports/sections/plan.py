@@ -111,11 +111,7 @@ def _decoding(task: Task) -> str:
 
 
 def _metrics_table(plan: Plan) -> Table:
-    rows = [
-        (name, metric.kind, metric.description)
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
-    ]
+    rows = [(name, metric.kind, metric.description) for name, metric in plan.metrics.items()]
     return Table("Metrics", ("Metric", "Kind", "Definition"), "lll", tuple(rows))
 
 
@@ -135,8 +131,7 @@ def _claims_table(plan: Plan) -> Iterator[Table]:
 def _criteria_table(plan: Plan) -> Iterator[Table]:
     rows = [
         (f"{name}.{criterion.name}", criterion.asks, _anchors(criterion.anchors))
-        for task in plan.tasks
-        for name, metric in task.metrics.items()
+        for name, metric in plan.metrics.items()
         if isinstance(metric, RubricMetric)
         for criterion in metric.criteria
     ]

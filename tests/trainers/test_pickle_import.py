@@ -106,7 +106,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(
     with pytest.raises(HarnessError, match="holds more than tensors, or is damaged"):
         unpickle(str(base), None)
     assert not proof.exists()
-    assert not list((cache / "unpickled").iterdir())
+    assert not list((cache / "unpickled").glob("[!.]*"))
 
 
 @pytest.mark.parametrize("content", [[torch.zeros(2)], {"a": torch.zeros(2), "step": 7}])
@@ -169,6 +169,6 @@ trainer: {{max_steps: 2, learning_rate: 0.01}}
         second = harness("train", "sft.yaml", "--store", "another", cwd=tmp_path, env=env)
     assert second.returncode == 0, second.stderr
     assert len(asked) == n_asked > 0
-    (copy,) = (cache / "unpickled").iterdir()
+    (copy,) = (cache / "unpickled").glob("[!.]*")
     manifest = json.loads(next((tmp_path / "another").rglob("checkpoint.json")).read_bytes())
     assert manifest["parent"]["source"] == str(copy)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, first_line
 from harness.core.paths import bundle_root, find_bundled
 from trainers.recipe import AdapterRecipe
 
@@ -85,8 +85,7 @@ def load_launch(path_or_name: str) -> Launch:
     except HarnessError:
         raise
     except Exception as error:  # noqa: BLE001 - any error of YAML, of a constructor or of accelerate
-        first_line = str(error).strip().partition("\n")[0]
-        raise HarnessError(f"{file}: accelerate cannot read it: {first_line}") from None
+        raise HarnessError(f"{file}: accelerate cannot read it: {first_line(error)}") from None
     # Check that it can be launched here, and that it leaves training to the recipe.
     if not isinstance(config, ClusterConfig):
         raise HarnessError(f"{file}: only this machine can be launched on (LOCAL_MACHINE).")

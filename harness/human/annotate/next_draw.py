@@ -108,9 +108,8 @@ def forecast_next(run_folder: Path, study: Study) -> Iterator[NextForecast]:
     run = load_run(run_folder)
     earlier = load_study_labels(run_folder / PEOPLE_FOLDER / study.after)
     plan, pairs = run.result.plan, gated_pairs(run.columns, run.result.plan)
-    metrics = {name: metric for task in plan.tasks for name, metric in task.metrics.items()}
     for claim in plan.gate.claims if plan.gate else ():
-        metric, pair = metrics[metric_of(claim.metric)], pairs.get(claim.metric)
+        metric, pair = plan.metrics[metric_of(claim.metric)], pairs.get(claim.metric)
         if pair is None or metric.computed:
             continue
         labels = label_claim(claim, metric, pair, earlier)
