@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from harness.analysis.comparisons import Flagged, find_interval, find_own_interval, has_flag
 from harness.analysis.length import find_length_effect
 from harness.config import Claim, Gate, Metric
-from harness.gate.claim_tests import is_about_own_mean
 from harness.gate.decision import decide_gate
+from harness.gate.estimators import is_about_own_mean
 from harness.scoring.columns import PreferenceColumn, ScoreColumn
 from harness.scoring.paired import PairedScores, fill_gaps, take_items
 from harness.types import (

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.config import Claim, CriticalRule, Gate
-from harness.gate.claim_tests import Bounds, is_about_own_mean
 from harness.gate.critical import share_bounds
 from harness.gate.decision import decide_claims, overall_verdict, skip_untested
+from harness.gate.estimators import Bounds, is_about_own_mean
 from harness.scoring.paired import Mask, PairedScores, independent_units, take_clusters
 from harness.stats.judge_correction import corrected_lower_bound, corrected_mean
 from harness.stats.missing import FilledDifferences, fill_missing

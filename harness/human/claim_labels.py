@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from harness.config import Claim, Metric, metric_of
-from harness.gate.claim_tests import is_about_own_mean
 from harness.gate.confirmation import ClaimLabels, confirm_claim, contradict_rule
+from harness.gate.estimators import is_about_own_mean
 from harness.human.labels import HumanLabels
 from harness.human.question_match import question_mismatch
 from harness.human.summary import LabelTable, score_table, win_table

@@ -19,7 +19,7 @@ from harness.artifacts.run_folder import load_run
 from harness.config import metric_of
 from harness.core.errors import HarnessError
 from harness.core.hashing import content_hash
-from harness.gate.claim_tests import is_about_own_mean
+from harness.gate.estimators import is_about_own_mean
 from harness.human.claim_labels import label_claim
 from harness.human.labels import HumanLabels, load_study_labels
 from harness.human.votes import PEOPLE_FOLDER
