@@ -180,9 +180,7 @@ def _judges_table(plan: Plan) -> Iterator[Table]:
     ]
     head = ("Judge", "Used for", "Description", "Language model", "Validation")
     if rows:
-        computed = {
-            n for task in plan.tasks for n, metric in task.metrics.items() if metric.computed
-        }
+        computed = {n for n, metric in plan.metrics.items() if metric.computed}
         asked = {
             n: card for n, card in plan.judges.items() if n not in computed and not card.people
         }
