@@ -59,11 +59,18 @@ METHOD_OPTIONS: dict[str, frozenset[str]] = {
         "rloo": f"normalize_advantages reward_clip_range {_ONLINE}",
     }.items()
 }
+# Options of TRL's configurations that its trainers, or ours of them, never read.
+_UNREAD = {
+    method: frozenset({"label_smoothing_factor"}) for method in METHOD_OPTIONS if method != "sft"
+}
+_UNREAD["kto"] |= {"data_seed", "train_sampling_strategy", "length_column_name"}
 _PUBLISHES = ("push_to_hub", "hub_", "trackio_", "log_completions_hub_repo")
 
 
 def passes_through(option: str, method: str) -> bool:
     """Return whether a recipe of the method may set the option."""
+    if option in _UNREAD.get(method, ()):
+        return False
     return option in COMMON_OPTIONS or option in METHOD_OPTIONS[method]
 
 
@@ -80,6 +87,8 @@ def refusal(option: str) -> str:
             "would have no effect: the last step is kept, and none is chosen by a score; `harness loop` chooses "
             "among checkpoints by a gate"
         )
+    if any(option in unread for unread in _UNREAD.values()):
+        return "has no effect on this method"
     if option in ("resume_from_checkpoint", "ignore_data_skip"):
         return "is set by the harness, which resumes a killed run by itself"
     return "is not passed through to TRL"

@@ -26,6 +26,9 @@ from trainers.recipe_parts import (
     TrainingSource,
 )
 
+# DPO's losses that smooth labels in TRL.
+_SMOOTHED = ("robust", "exo_pair", "aot", "aot_unpaired")
+
 
 class PretrainRecipe(RecipeSpec):
     """A base model and its tokenizer, trained from scratch on text."""
@@ -216,6 +219,17 @@ class DpoRecipe(PreferenceRecipe):
     reference: Literal["parent", "base"] = Field(
         default="parent", exclude_if=lambda reference: reference == "parent"
     )
+
+    @model_validator(mode="after")
+    def _check_smoothing(self) -> "DpoRecipe":
+        loss = self.trainer.get("loss_type", "sigmoid")
+        losses = loss if isinstance(loss, list) else [loss]
+        if self.trainer.get("label_smoothing") and not any(name in _SMOOTHED for name in losses):
+            raise field_error(
+                "trainer.label_smoothing",
+                f"has no effect on this loss, but on {', '.join(_SMOOTHED)}; name one as 'loss_type', or remove it",
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_reference(self) -> "DpoRecipe":

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
-from trainers.recipe import AdapterRecipe, known_recipes, load_recipe
+from trainers.recipe import AdapterRecipe, DpoRecipe, Parent, known_recipes, load_recipe
 from trainers.trainer_options import COMMON_OPTIONS, METHOD_OPTIONS, passes_through
 from trainers.trl_config import make_config
 
@@ -58,6 +59,30 @@ def test_every_listed_option_is_one_that_trl_knows(method: str) -> None:
     known = {field.name for field in fields(config_type(method)) if field.init}
     assert known >= METHOD_OPTIONS[method]
     assert not METHOD_OPTIONS[method] & COMMON_OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [("dpo", "label_smoothing_factor"), ("reward", "label_smoothing_factor"), ("kto", "data_seed")],
+)
+def test_an_option_that_the_trainer_never_reads_is_refused(
+    method: str, option: str, tmp_path: Path
+) -> None:
+    with pytest.raises(HarnessError, match=rf"trainer\.{option} has no effect on this method"):
+        configure(method, {option: 1}, tmp_path)
+
+
+@pytest.mark.parametrize("loss", [None, "ipo", ["sigmoid", "sft"]])
+def test_smoothed_labels_need_a_loss_of_dpo_that_smooths_them(loss: Any) -> None:
+    def recipe(**trainer: Any) -> DpoRecipe:
+        parent, pairs = Parent(checkpoint="base"), "pairs.yaml"
+        return DpoRecipe(recipe="it", method="dpo", parent=parent, pairs=pairs, trainer=trainer)
+
+    chosen = {} if loss is None else {"loss_type": loss}
+    with pytest.raises(ValidationError, match="has no effect on this loss"):
+        recipe(label_smoothing=0.1, **chosen)
+    assert recipe(label_smoothing=0.0, **chosen)
+    assert recipe(label_smoothing=0.1, loss_type=["sft", "robust"])
 
 
 def test_the_bundled_recipes_set_nothing_else() -> None:
