@@ -68,7 +68,7 @@ def plain_statement(sentence: str) -> str:
 
 
 def _says_something(text: str) -> bool:
-    if text.rstrip("*_\"')").endswith(("?", "？", "؟")):  # noqa: RUF001
+    if text.rstrip("*_").endswith(("?", "？", "؟")):  # noqa: RUF001
         return False
     n_letters = sum(map(is_unspaced, text))
     n_words = len(_WORD.findall(text)) - (n_letters > 0) + n_letters / LETTERS_PER_WORD

@@ -1,14 +1,18 @@
-"""Caveats of answers with passages: where nothing was found, and where a reference was handed over."""
+"""Caveats of answers with passages: where nothing was found, a reference was handed over, or a judge is addressed."""
 
 from collections.abc import Iterable, Iterator
 
 from harness.data.contamination import N_LISTED, find_held_references
 from harness.scoring.task_scores import TaskScores
 from harness.types import Caveat
+from judges.injection import suspect_injection
 
 
 def passage_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
-    """Report the items without a passage, and those whose reference stood in passages, by task and model."""
+    """Report by task and model items without a passage, references in passages, and what is said to a judge there.
+
+    A corpus is untrusted text, which judges of statements are shown as the model was.
+    """
     for part in measured:
         samples = part.task.samples
         for model, responses in part.responses.items():
@@ -31,4 +35,13 @@ def passage_caveats(measured: Iterable[TaskScores]) -> Iterator[Caveat]:
                     text=f"The passages of '{model}' hold the reference of {len(held):,} of {len(samples):,} items of "
                     f"'{part.task.name}' ({', '.join(listed[:N_LISTED])}{', …' if len(held) > N_LISTED else ''}). "
                     "On these a comparison with the reference measures copying.",
+                )
+            odd = [
+                name for name, text in texts.items() if suspect_injection(text).suspected_injection
+            ]
+            if odd:
+                yield Caveat(
+                    code="passages_address_a_judge",
+                    text=f"{len(odd):,} of {len(texts):,} passages of '{model}' on '{part.task.name}' seem addressed to a "
+                    f"model or a judge ({', '.join(odd[:N_LISTED])}{', …' if len(odd) > N_LISTED else ''}): read them.",
                 )

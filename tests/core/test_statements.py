@@ -10,6 +10,7 @@ from harness.core.statements import split_statements
         ("- Drink much water\n2. Take 1.5 mg daily", ["Drink much water", "Take 1.5 mg daily"]),
         ("What is asthma? It is a disease.", ["It is a disease."]),
         ("Yes.", []),
+        ('It answers "Is it safe?"', ['It answers "Is it safe?"']),
         ("Maybe not. [1]", []),
         ("", []),
         ("哮喘是一种常见病。应当就医检查。", ["哮喘是一种常见病。", "应当就医检查。"]),

@@ -132,6 +132,37 @@ def test_a_language_model_is_asked_about_each_statement_once_and_the_pages_show_
     assert any("one such prompt about each of 2 statements" in page for page in pages)
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(0.5, "pass"), (0.8, "inconclusive")])
+def test_statements_that_a_judge_cannot_tell_about_pass_only_at_their_worst(
+    tmp_path: Path, value: float, verdict: str
+) -> None:
+    """All it decides is supported, and of every second answer it leaves one of two statements open: 0.75 at worst."""
+
+    def say_or_break_off(body: dict[str, Any]) -> str:
+        text = body["messages"][-1]["content"]
+        if "response_format" not in body:
+            return answer_from_passages(body)
+        statement = text.partition("<statement-")[2]
+        supported = json.dumps({"reason": "r", "supported": "yes"})
+        breaks_off = "The dose is" in statement and re.search(r"drug\d*[02468]\?", text)
+        return "Let me see" if breaks_off else supported
+
+    claim = f"{{metric: grounded, claim: at_least, value: {value}}}"
+    gate = f"gate: {{max_unscored: 1.0, claims: [{claim}]}}\n"
+    suite = SUITE.partition("gate:")[0] + "  grounded: {kind: grounded}\n" + gate
+    with LoopbackServer(say_or_break_off) as server:
+        write_world(tmp_path, server.base_url, suite=suite)
+        judge = f"default: {{endpoint: {{model: judge, base_url: '{server.base_url}'}}}}"
+        profile = (tmp_path / "there.yaml").read_text()
+        write(
+            tmp_path / "there.yaml", profile.replace("default: {offline: consumer_health}", judge)
+        )
+        run(tmp_path)
+    (claim_result,) = read_result(tmp_path)["decision"]["claims"]
+    assert claim_result["verdict"] == verdict
+    assert claim_result["estimate"] == 0.75
+
+
 def test_where_the_search_fails_the_model_has_no_answer_and_its_server_is_not_asked(
     tmp_path: Path,
 ) -> None:
