@@ -14,12 +14,15 @@ from harness.config import Profile, Source
 from harness.config.retrieval import RetrievalSpec
 from harness.core.errors import HarnessError, did_you_mean
 from harness.core.hashing import content_hash
+from harness.core.paths import require_inside, suite_file_paths
 from harness.core.sanitize import to_valid_utf8
 from harness.core.scripts import is_unspaced
+from harness.core.text_files import decode_text, read_bytes
 from harness.data.conversions import resolve_conversion
 from harness.data.tables import Table, join_key, load_rows, no_text_reason
 
 FIELDS = ("id", "text")
+TEXTS = (".md", ".txt")
 _RUN = re.compile(r"\S+")
 
 
@@ -50,7 +53,8 @@ def read_corpus(spec: RetrievalSpec, profile: Profile, root: Path) -> Corpus:
     """Read the documents that a model of the profile retrieves from.
 
     Raises:
-        HarnessError: there is no such data set, a row has no id or no text, or an id occurs twice.
+        HarnessError: there is no such data set, a row has no id or no text, an id occurs twice, or a file in a
+            folder is no text.
     """
     named = spec.corpus if isinstance(spec.corpus, Source) else profile.data.get(spec.corpus)
     if named is None:
@@ -60,11 +64,41 @@ def read_corpus(spec: RetrievalSpec, profile: Profile, root: Path) -> Corpus:
             f"profile '{profile.profile}': corpus '{spec.corpus}' is none of its data sets. {hint}"
         )
     source = resolve_conversion(named, root)
-    table = load_rows(source, root)
-    documents = list(_documents(table, source.fields))
+    folder = _folder_of(source, root)
+    if folder is not None:
+        documents = list(_texts(folder, source, root))
+    else:
+        documents = list(_documents(load_rows(source, root), source.fields))
     if not documents:
-        raise HarnessError(f"{table.origin}: holds no document to retrieve from.")
+        raise HarnessError(f"{named.label}: holds no document to retrieve from.")
     return Corpus(named.label, documents, content_hash(documents))
+
+
+def _folder_of(source: Source, root: Path) -> Path | None:
+    """Return the folder that a source names, if it is one."""
+    paths = () if source.path is None else suite_file_paths(source.path, root)
+    return next((path for path in paths if path.is_dir()), None)
+
+
+def _texts(folder: Path, source: Source, root: Path) -> Iterator[Document]:
+    """Yield a document of each text file below a folder, by its path in it; hidden files are passed over."""
+    stated = source.model_fields_set - {"path", "phi"}
+    if stated:
+        raise HarnessError(f"{folder}: is a folder of texts, which has no '{min(stated)}'.")
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if file.is_dir() or any(part.startswith(".") for part in name.parts):
+            continue
+        require_inside(file, root)
+        if file.suffix not in TEXTS:
+            raise HarnessError(
+                f"{file}: is no document of a corpus, which are {' and '.join(TEXTS)} files. Convert it, "
+                "or move it elsewhere."
+            )
+        text = to_valid_utf8(decode_text(read_bytes(file), str(file))).strip()
+        if not text:
+            raise HarnessError(f"{file}: is empty.")
+        yield Document(name.as_posix(), text)
 
 
 def _documents(table: Table, fields: dict[str, str]) -> Iterator[Document]:

@@ -6,7 +6,7 @@ from harness.config import Profile, Source
 from harness.config.retrieval import RetrievalSpec
 from harness.core.errors import HarnessError
 from harness.retrieval.corpus import Corpus, Document, cut_into_passages, read_corpus
-from tests.builders.files import write_rows
+from tests.builders.files import write, write_rows
 
 PROFILE = Profile.model_validate_json(
     '{"profile": "p", "data": {"leaflets": {"path": "c.jsonl"}}, "models": {"m": {"checkpoint": "m"}}}'
@@ -67,3 +67,34 @@ def test_a_row_that_is_no_document_is_named(
 def test_an_unknown_corpus_gets_a_suggestion(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"corpus 'leaflet' is none of its data sets.*leaflets"):
         read(tmp_path, {"id": "a", "text": "x"}, corpus="leaflet")
+
+
+def read_folder(folder: Path, files: dict[str, str]) -> Corpus:
+    for name, text in files.items():
+        (folder / "texts" / name).parent.mkdir(parents=True, exist_ok=True)
+        write(folder / "texts" / name, text)
+    return read_corpus(RetrievalSpec(corpus=Source(path="texts")), PROFILE, folder)
+
+
+def test_each_text_of_a_folder_is_a_document(tmp_path: Path) -> None:
+    corpus = read_folder(tmp_path, {"b.txt": "Rest.\n", "a/c.md": "Ice.", ".git/x.pdf": "%PDF"})
+    assert corpus.documents == [Document("a/c.md", "Ice."), Document("b.txt", "Rest.")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [("a.pdf", "%PDF", r"a\.pdf: is no document"), ("a.txt", " ", r"a\.txt: is empty")],
+)
+def test_a_file_of_a_folder_that_is_no_text_is_named(
+    name: str, text: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(HarnessError, match=said):
+        read_folder(tmp_path, {"b.txt": "Rest.", name: text})
+
+
+def test_a_link_out_of_a_folder_of_texts_is_refused(tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret.txt", "A key.")
+    (tmp_path / "suite" / "texts").mkdir(parents=True)
+    (tmp_path / "suite" / "texts" / "a.txt").symlink_to(secret)
+    with pytest.raises(HarnessError, match="lies outside of"):
+        read_folder(tmp_path / "suite", {})
