@@ -171,8 +171,13 @@ def _notes(
     run: Run, people: HumanLabels, summary: HumanSummary, columns: Sequence[LabelledColumn]
 ) -> Iterator[str]:
     # The labels: their number, and items still without one.
-    if not columns:
-        yield "no judge of this run judged what people labelled; there is nothing to compare."
+    if not people.labels:
+        yield "there is no vote yet, and nothing to compare. `harness annotate` collects them."
+    elif not columns:
+        yield (
+            "no judge of this run judged what people labelled, so there is nothing to compare: votes on the better "
+            "answer go with a 'pairwise' metric, scores (`harness annotate --rubric`) with a 'rubric'."
+        )
     n = len({i for column in columns for i, _ in column.subjects})
     if 0 < n < FEW_LABELS:
         yield f"{n} labelled items: below {FEW_LABELS} the corrected intervals are a little too narrow."

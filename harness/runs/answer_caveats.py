@@ -128,7 +128,9 @@ def identical_answer_caveats(plan: Plan, measured: Iterable[TaskScores]) -> Iter
         old, new = part.responses[baseline], part.responses[candidate]
         compared = [same_text(old[i].text, new[i].text) for i in old]
         n, n_same = sum(same is not None for same in compared), compared.count(True)
-        if n_same >= IDENTICAL_SHARE * n > 0:
+        # Few texts, such as the letters of options, are often equal by chance.
+        few = 2 * len({response.text for response in old.values()}) <= n
+        if n_same >= (1 if few else IDENTICAL_SHARE) * n > 0:
             yield Caveat(
                 code="identical_answers",
                 text=f"'{baseline}' and '{candidate}' gave the same answer to {n_same:,} of {n:,} items of "

@@ -214,3 +214,19 @@ def test_a_shell_completes_options(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["--models", "--model"]
+
+
+@pytest.mark.parametrize(("text", "said"), [("{0}: Rest for {1} days.", True), ("{2}", False)])
+def test_equal_answers_are_pointed_out_unless_they_are_few_texts(
+    text: str, said: bool, world: Path
+) -> None:
+    for model, other in (("sft", 0), ("dpo", 1)):
+        texts = [
+            text.format(i, i + other * (i % 3 == 0), "ABCD"[(i + other * (i % 3 == 0)) % 4])
+            for i in range(24)
+        ]
+        write_rows(
+            world / f"{model}.jsonl", [{"id": f"q{i}", "text": t} for i, t in enumerate(texts)]
+        )
+    done = harness_here(*RUN, cwd=world)
+    assert ("one model under two names" in done.stdout.replace("\n", " ")) == said

@@ -39,3 +39,10 @@ def test_a_run_on_which_nobody_voted_is_wrong_usage(tmp_path: Path):
     done = harness_here("calibrate", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert "Begin with `harness annotate`" in done.stderr
+
+
+def test_a_study_without_a_vote_says_so(tmp_path: Path):
+    cast_votes(write_run(tmp_path / "run", [wins(WON)]), {})
+    done = harness_here("calibrate", "run", cwd=tmp_path)
+    assert "there is no vote yet" in done.stdout
+    assert "no judge of this run" not in done.stdout

@@ -192,6 +192,16 @@ def test_what_is_written_is_a_suite_and_a_profile(tmp_path: Path) -> None:
     assert set(profile.models) == {"old", "new"}
 
 
+def test_the_claim_in_the_suites_comment_is_one_that_it_can_make(tmp_path: Path) -> None:
+    rows = [lm_eval_row(i, exact_match=float(i % 2)) for i in range(3)]
+    import_lm_eval(tmp_path, rows, rows)
+    file = tmp_path / "study" / "suite.yaml"
+    file.write_text(file.read_text("utf-8").replace("# gate", "gate").replace("#  ", "  "), "utf-8")
+    suite, _ = load_suite(str(file))
+    assert suite.gate is not None
+    assert [str(claim) for claim in suite.gate.claims] == ["exact_match.score superior"]
+
+
 @pytest.mark.parametrize("data", [[], {}, [{"a": 1}], "text", [1]])
 def test_an_unknown_format_is_refused(tmp_path: Path, data: object) -> None:
     with pytest.raises(HarnessError, match=r"is none of lm-eval's samples"):

@@ -87,7 +87,8 @@ def write_study(out: Path, study: Study) -> None:
         if compared:
             spec = {"path": f"preferences/{name}.jsonl", "fields": _fields(compared)}
             verdicts.setdefault(PREFERENCE, {})[name] = spec
-    _write_yaml(out / "suite.yaml", _suite(out, study, item_rows))
+    suite = _suite(out, study, item_rows)
+    _write_yaml(out / "suite.yaml", suite, after=_claim_to_add(suite["metrics"]))
     _write_yaml(out / "profile.yaml", _profile(out, study, models, verdicts))
 
 
@@ -185,6 +186,16 @@ def _suite(out: Path, study: Study, item_rows: Iterable[Row]) -> dict[str, Any]:
     }
 
 
+def _claim_to_add(metrics: Mapping[str, Any]) -> str:
+    """Return a gate as a comment, which whoever knows what is to be shown completes."""
+    name, spec = next(iter(metrics.items()))
+    column = f"{name}.score" if spec["kind"] == "rubric" else name
+    return (
+        "# State here what is to be shown (`harness plan` says what so many items can show):\n"
+        f"# gate:\n#   claims:\n#   - {{metric: {column}, claim: superior}}   # or non_inferior with a margin\n"
+    )
+
+
 def _profile(
     out: Path, study: Study, models: Mapping[str, Any], verdicts: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -203,6 +214,6 @@ def _write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
             file.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", "replace"))
 
 
-def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
+def _write_yaml(path: Path, data: Mapping[str, Any], *, after: str = "") -> None:
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    write_atomically(path, text.encode("utf-8", "replace"))
+    write_atomically(path, f"{text}{after}".encode("utf-8", "replace"))
