@@ -46,7 +46,7 @@ class RecordedAnswers(Source):
 
     `fields` names the columns: `response`; `id` or `input` where they join; and, if there are
     such, `row`: the number of the item's row, counted from 0; `prompt`: the rendered ChatML prompt,
-    which holds the system prompt that was used, and `failure`: why an answer does not count (the
+    which holds the system prompt that was used, `passages`: those that the model was given, as a list, and `failure`: why an answer does not count (the
     request failed, the sample was invalidated), which makes it a missing score and not the worst one.
     """
 

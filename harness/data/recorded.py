@@ -12,6 +12,7 @@ from harness.core.hashing import content_hash
 from harness.core.sanitize import to_valid_utf8
 from harness.data.conversations import question_key
 from harness.data.hygiene import system_of_rendered_prompt
+from harness.data.recorded_passages import read_passages
 from harness.data.tables import (
     Row,
     Table,
@@ -28,7 +29,7 @@ from harness.types import Response, Sample, Task
 from harness.types.samples import RECORDED_FAILURE
 
 Join = Literal["id", "input", "row"]
-ANSWER_FIELDS = {"id", "input", "row", "response", "prompt", "failure"}
+ANSWER_FIELDS = {"id", "input", "row", "response", "prompt", "failure", "passages"}
 
 
 @dataclass(frozen=True)
@@ -142,4 +143,7 @@ def _recorded_response(
         finish="failed" if missing else "recorded",
         reason=reason if missing else None,
         system=system_of_rendered_prompt(prompt),
+        passages=read_passages(row.get(fields["passages"]), f"{table.origin}, item '{sample.id}'")
+        if "passages" in fields
+        else None,
     )

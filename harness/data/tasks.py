@@ -274,6 +274,14 @@ def _require_passages(name: str, metric: Metric, request: Request) -> None:
     judged = {model for judge in judges for model in (judge.recorded or {}).get(name, {})}
     specs = {model: request.profile.models.get(model) for model in request.models}
     found = {model: spec.retrieval for model, spec in specs.items() if spec and spec.retrieval}
+    if not isinstance(
+        metric, RetrievalMetric
+    ):  # which needs the documents that might have been found
+        judged |= {
+            m
+            for m, spec in specs.items()
+            if spec and spec.recorded and "passages" in spec.recorded.fields
+        }
     if not found and judged.isdisjoint(request.models):
         raise HarnessError(
             f"metric '{name}' is about the passages that a model is given, and none of "
@@ -283,7 +291,8 @@ def _require_passages(name: str, metric: Metric, request: Request) -> None:
         if spec and spec.recorded and model not in judged:
             raise HarnessError(
                 f"metric '{name}' is about the passages that a model is given, and those behind the recorded "
-                f"answers of '{model}' are not known. Name recorded verdicts on them too, or leave it out."
+                f"answers of '{model}' are not known. Name their column in 'fields: {{passages: …}}' (for grounded and "
+                "citation), or recorded verdicts on them too."
             )
     for model, retrieval in found.items():
         if (
