@@ -72,6 +72,7 @@ _OWN_OPTIONS = (
 OWN_OPTIONS = frozenset(_OWN_OPTIONS.split())  # set by the harness itself
 _WORD = re.compile(r"[A-Za-z0-9_-]+")  # no path, no dotted import
 _SERVER_URL = re.compile(r"https?://[^/@\s]+(/\S*)?")
+_SECRETS = {"token", "secret", "password", "credentials", "key"}  # as parts of an option's name
 _CONTEXTS = ("max-model-len", "context-length")
 
 
@@ -226,7 +227,12 @@ def with_typed_options(spec: ServeSpec, typed: Iterable[str]) -> ServeSpec:
             own.startswith(name) for own in OWN_OPTIONS
         ):  # engines also take the beginning of a name
             why = "is set by the harness" if name else "write NAME=VALUE"
-            raise HarnessError(f"--serve-option {text}: {why}.")
+            raise HarnessError(f"--serve-option {name or text}: {why}.")
+        if _SECRETS.intersection(name.split("-")):
+            raise HarnessError(
+                f"--serve-option {name}: is a secret, and options stand in plans and reports. Engines are started "
+                "offline on files of this machine, and need none."
+            )
         options[name] = _read_value(value)
     return spec.model_copy(update={"options": options})
 

@@ -9,7 +9,6 @@ read first, and a file is refused that would become another model.
 
 import json
 import re
-import struct
 from collections import Counter
 from contextlib import redirect_stderr
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -140,7 +139,7 @@ def read_head(file: Path) -> GgufHead:
     try:
         metadata, _ = read_gguf_metadata(str(file))
         header = GgufHeader.from_file(str(file))
-    except (ValueError, OverflowError, MemoryError, struct.error) as error:
+    except Exception as error:  # noqa: BLE001 - what the bytes of a damaged file break in the library
         with file.open("rb") as start:
             if start.read(4) != b"GGUF":
                 raise HarnessError(f"{file}: is no GGUF file, whatever its name says.") from None
@@ -181,8 +180,8 @@ def _require_faithful(file: Path, metadata: dict[str, Any], tensors: set[str]) -
             f"{file}: is a model of the architecture '{architecture}', which transformers cannot read from GGUF. "
             f"Known: {', '.join(sorted(known))}."
         )
-    n_parts = metadata.get("split.count", 0)
-    if n_parts > 1:
+    n_parts = metadata.get("split.count", 1)
+    if n_parts not in (0, 1):
         raise HarnessError(
             f"{file}: is one of the {n_parts} parts of a model. Make one file of them with llama.cpp's "
             "`llama-gguf-split --merge`."
@@ -301,8 +300,11 @@ def _convert(file: Path, head: GgufHead, folder: Path) -> None:
         )
     _cut_digits(tokenizer, head)
     # The file's own end of turn, where it has one beside the end of text, and the chat template's.
-    stops = [head.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eot", "eos")]
-    model.generation_config.eos_token_id = [stop for stop in stops if stop is not None]
+    named = [head.metadata.get(f"tokenizer.ggml.{name}_token_id") for name in ("eot", "eos")]
+    stops = [stop for stop in named if stop is not None]
+    if not all(type(stop) is int for stop in stops):
+        raise HarnessError(f"{file}: its stop tokens are no numbers of tokens: {stops}.")
+    model.generation_config.eos_token_id = stops
     try:
         set_stops(model, tokenizer)
     except HarnessError as error:

@@ -74,7 +74,7 @@ def test_a_server_is_named_by_its_url_without_a_password(tmp_path: Path, url: st
 def test_the_command_line_passes_any_option(tmp_path: Path) -> None:
     typed = serve_by("vllm", ["--trust-remote-code", "tensor-parallel-size=2"])
     assert typed.options == {"trust-remote-code": True, "tensor-parallel-size": 2}
-    with pytest.raises(HarnessError, match="port=1: is set by the harness"):
+    with pytest.raises(HarnessError, match="port: is set by the harness"):
         serve_by("vllm", ["port=1"])
     for other_spelling in ("served_model_name=x", "--api_key=x", "hos=0.0.0.0", "model"):
         with pytest.raises(HarnessError, match="is set by the harness"):
@@ -137,3 +137,16 @@ def test_editors_are_told_that_a_name_is_enough() -> None:
     [name, whole] = Profile.model_json_schema()["$defs"]["ServeSpec"]["anyOf"]
     assert name == {"enum": ["vllm", "sglang", "transformers"]}
     assert "base_url" in whole["properties"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["hf-token=hf_abc", "--hf_token=hf_abc", "ssl-keyfile-password=pw7"]
+)
+def test_a_typed_secret_is_refused_and_not_repeated(typed: str) -> None:
+    with pytest.raises(HarnessError, match="is a secret, and options stand in") as refused:
+        serve_by("vllm", [typed])
+    assert typed.partition("=")[2] not in str(refused.value).replace("--serve-option", "")
+
+
+def test_a_number_of_tokens_is_no_secret() -> None:
+    assert serve_by("vllm", ["max-num-batched-tokens=2048"]).options

@@ -167,6 +167,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"more": {"llama.block_count": 1}}, "holds [0-9,]+ numbers, and the model .* makes of it"),
     ({"more": {"split.count": 2}}, "is one of the 2 parts of a model"),
     ({"more": {"tokenizer.ggml.eos_token_id": 10**6}}, "cannot be read as a language model"),
+    ({"more": {"tokenizer.ggml.eot_token_id": "x"}}, "stop tokens are no numbers of tokens"),
+    ({"more": {"general.alignment": 0}}, "is damaged, or cannot be read here"),
+    ({"more": {"split.count": "two"}}, "is one of the two parts of a model"),
     ({"more": {"llama.attention.head_count": 0}}, "cannot be read as a language model"),
     (
         {"more": {"tokenizer.chat_template": "{{ nope( }}"}},
