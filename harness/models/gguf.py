@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from harness.core.errors import HarnessError, first_line
+from harness.core.errors import HarnessError, first_line, nearest_file
 from harness.core.folder_cache import build_once
 from harness.core.hashing import file_hash
 from harness.core.paths import cache_dir
@@ -75,6 +75,21 @@ def locate_model(checkpoint: str, root: Path) -> str:
             f"{checkpoint}: is a file. A checkpoint is a folder, a file whose name ends in .gguf, or a hub model."
         )
     return str(directory.resolve()) if directory.is_dir() else checkpoint
+
+
+def require_model(checkpoint: str, revision: str | None, root: Path) -> str:
+    """Return what a stated checkpoint is loaded from, which is here or in the hub at a revision.
+
+    Raises:
+        HarnessError: as `locate_model`, or it is neither.
+    """
+    source = locate_model(checkpoint, root)
+    if not Path(source).is_dir() and revision is None:
+        raise HarnessError(
+            f"{source}: is no directory here.{nearest_file(root / checkpoint)} For a hub model also give its "
+            "'revision', so that it cannot change unseen."
+        )
+    return source
 
 
 def find_gguf(checkpoint: str, root: Path) -> Path | None:

@@ -14,7 +14,7 @@ from harness.config import (
     metric_of,
 )
 from harness.config.request import Request, judge_names, load_request
-from harness.core.errors import InfrastructureError, nearest_file
+from harness.core.errors import HarnessError, InfrastructureError, nearest_file
 from harness.core.store import LEDGER, Store, open_to_read
 from harness.data.conversions import is_available
 from harness.data.criteria_lint import doubtful_criteria
@@ -24,6 +24,7 @@ from harness.gate.feasibility import infeasible_claims
 from harness.gate.rules import RULES, rule_of
 from harness.human.labels import HumanLabels
 from harness.models.generate import check_recorded_answers
+from harness.models.gguf import require_model
 from harness.models.seeds import asked_samples
 from harness.models.session import EndpointSession
 from harness.planning.claims import (
@@ -205,10 +206,21 @@ def _forecast_plan(plan: Plan, request: Request, panels: Mapping[str, Panel]) ->
     tasks = tuple(forecast_task(task, panels, request) for task in plan.tasks)
     return {
         "tasks": tasks,
-        "doubts": tuple(doubtful_criteria(plan.tasks)),
+        "doubts": (*_missing_models(request), *doubtful_criteria(plan.tasks)),
         "unfitting": tuple(describe_unfitting(plan, _read_recorded(plan, request), panels)),
         "early": forecast_looks(plan, sum(task.judgements for task in tasks)),
     }
+
+
+def _missing_models(request: Request) -> Iterator[str]:
+    """Yield a line on each checkpoint that is not here, without which a run ends."""
+    for name, spec in ((name, request.profile.models[name]) for name in request.models):
+        # A GGUF file would be converted here, which is for the run to do.
+        if spec.checkpoint and not spec.seeds and not spec.checkpoint.endswith(".gguf"):
+            try:
+                require_model(spec.checkpoint, spec.revision, request.profile_root)
+            except HarnessError as error:
+                yield f"model '{name}': {error}"
 
 
 def _forecast_gate(

@@ -10,7 +10,7 @@ from harness.core.hashing import content_hash
 from harness.core.store import Store
 from harness.data.contamination import TrainingText
 from harness.data.recorded import RecordedModel, recorded_fingerprint
-from harness.models.gguf import locate_model
+from harness.models.gguf import require_model
 from harness.models.model_folder import MANIFEST
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, serve_checkpoint
 from harness.models.seeds import SeededModel, models_of
@@ -66,10 +66,10 @@ def prepare_models(
     others = {n: spec for n, spec in request.profile.models.items() if n not in made}
     of_others = request.profile.model_copy(update={"models": others})
     recipes = seeded_recipes(of_others) if any(name in others for name in request.seeded) else {}
-    # Read recipes and GGUF files first: a mistake would else be found when the models before it are trained.
+    # Find and read all first: a mistake would else be found when the models before it are trained.
     for name, spec in ((name, request.profile.models[name]) for name in request.models):
         if spec.checkpoint is not None and not spec.seeds:
-            locate_model(spec.checkpoint, root)
+            require_model(spec.checkpoint, spec.revision, root)
         elif spec.recipe is not None and name not in made:
             _read_recipe(name, spec, spec.recipe)
     for name in request.models:
@@ -138,7 +138,12 @@ def _read_recipe(name: str, spec: ModelSpec, file: str) -> tuple[TrainingRecipe,
     """Return a model's recipe with its folder; all that it starts from is read too."""
     recipe, folder = load_recipe(file)
     policy_recipe = require_policy_recipe(recipe, f"model '{name}': {file}")
-    require_servable(recipe_graph(policy_recipe, folder)[-1], spec.serve, f"model '{name}'")
+    stages = recipe_graph(policy_recipe, folder)
+    require_servable(stages[-1], spec.serve, f"model '{name}'")
+    for stage in stages:
+        parent = getattr(stage.recipe, "parent", None)
+        if parent is not None and parent.checkpoint is not None:
+            require_model(parent.checkpoint, parent.revision, stage.root)
     return policy_recipe, folder
 
 

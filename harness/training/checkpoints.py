@@ -24,6 +24,7 @@ from harness.data.contamination import (
 )
 from harness.data.conversions import conversion_facts, resolve_conversion
 from harness.data.preference_pairs import load_given_pairs
+from harness.models.gguf import require_model
 from harness.models.model_folder import verified_fingerprint
 from harness.training.context import RunContext, TrainedModel
 from harness.training.eval_during_training import make_training_eval
@@ -66,7 +67,6 @@ from trainers.recipe import (
     PretrainRecipe,
     SftRecipe,
     TrainingRecipe,
-    parent_directory,
 )
 from trainers.recipe_graph import RecipeStage, TrainingSeed, recipe_graph
 
@@ -428,12 +428,8 @@ def existing_model(parent: Parent, root: Path) -> TrainedModel:
     Raises:
         HarnessError: it is damaged, a reward model, or a hub model without a revision.
     """
-    source = parent_directory(parent, root)
-    if not Path(source).is_dir() and parent.revision is None:
-        raise HarnessError(
-            f"{source}: is no directory here. For a hub model also give its 'revision', "
-            "so that it cannot change unseen."
-        )
+    assert parent.checkpoint is not None
+    source = require_model(parent.checkpoint, parent.revision, root)
     if parent.unpickle:
         source = str(unpickle(source, parent.revision))
     fingerprint = verified_fingerprint(source, revision=parent.revision)

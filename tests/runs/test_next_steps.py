@@ -49,7 +49,9 @@ def steps(folder: Path, *options: str, models: str = "old,new") -> list[str]:
 
 def test_after_a_pass_nothing_is_left_and_the_worst_items_are_named(tmp_path: Path) -> None:
     first, second = steps(write_study(tmp_path, shifts={"old": 0, "new": 1}))
-    assert first == NOTHING
+    [run] = tmp_path.glob("runs/*/*")
+    assert first == f"{NOTHING} harness bless {run.name} makes it the baseline of later checks."
+    assert harness_here("bless", run.name, cwd=tmp_path).returncode == 0
     assert (
         second
         == "Read new's worst on rubric.safety: q24 (\N{MINUS SIGN}1), q31 (\N{MINUS SIGN}1), "
@@ -58,10 +60,9 @@ def test_after_a_pass_nothing_is_left_and_the_worst_items_are_named(tmp_path: Pa
 
 
 def test_where_no_item_is_worse_that_is_said(tmp_path: Path) -> None:
-    assert steps(write_study(tmp_path, shifts={"old": 0, "new": 2})) == [
-        NOTHING,
-        "No item to read first: 'new' is nowhere worse on rubric.safety.",
-    ]
+    first, second = steps(write_study(tmp_path, shifts={"old": 0, "new": 2}))
+    assert first.startswith(NOTHING)
+    assert second == "No item to read first: 'new' is nowhere worse on rubric.safety."
 
 
 def test_the_report_links_to_the_items_and_pages_that_are_named(tmp_path: Path) -> None:

@@ -51,6 +51,27 @@ def test_a_mistake_in_a_later_models_recipe(world: Path) -> None:
     assert "adapter.r: this key is required" in run_without_training(world, "learnt,preferred")
 
 
+def test_a_later_model_that_is_not_here(world: Path) -> None:
+    profile = (
+        (world / "both.yaml").read_text().replace("{recipe: preferred.yaml}", "{checkpoint: bse}")
+    )
+    write(world / "both.yaml", profile)
+    (world / "base").mkdir()
+    said = run_without_training(world, "learnt,preferred")
+    assert "bse: is no directory here. Did you mean" in said
+    planned = harness_here(
+        "plan", "small", "--profile", "both", "--models", "learnt,preferred", cwd=world
+    )
+    assert "WARNING: model 'preferred': bse: is no directory here" in planned.stdout.replace(
+        "\n", " "
+    )
+
+
+def test_a_later_recipes_parent_that_is_not_here(world: Path) -> None:
+    write(world / "preferred.yaml", SFT.replace(str(BASE), "gone").replace("learnt", "preferred"))
+    assert "gone: is no directory here" in run_without_training(world, "learnt,preferred")
+
+
 def test_items_among_the_training_data(world: Path) -> None:
     write(world / "learnt.yaml", SFT.replace("ROWS", "items.jsonl"))
     said = run_without_training(world, "sft,learnt")
