@@ -123,14 +123,15 @@ def check_orpo_start(log: Log, config: Any) -> None:
 def check_simpo_start(log: Log, config: Any) -> None:
     """Check that the first loss has no SFT term, and is at least what its margin implies.
 
-    -log sigmoid is convex, so the mean loss is at least the loss of the mean margin.
+    -log sigmoid is convex, so the mean loss is at least the loss of the mean margin. A first step that ends an
+    epoch is not compared: accelerate then leaves rows out of the margins that TRL logs, and not of the loss.
 
     Raises:
         HarnessError: it has one, or is smaller.
     """
     first = log[0]
     least = math.log1p(math.exp(config.simpo_gamma - first["rewards/margins"]))
-    plain = not config.label_smoothing and not config.alpha
+    plain = not config.label_smoothing and not config.alpha and first.get("epoch", 0.0) < 1.0
     if first["nll_loss"] or (plain and first["loss"] < least - START_TOLERANCE):
         raise HarnessError(
             f"SimPO started with loss {first['loss']:.4f} and an SFT term of {first['nll_loss']:.4f}; "

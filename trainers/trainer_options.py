@@ -48,8 +48,8 @@ METHOD_OPTIONS: dict[str, frozenset[str]] = {
         "dpo": "beta discopop_tau f_alpha_divergence_coef f_divergence_type label_smoothing ld_alpha "
         f"loss_type loss_weights pad_token padding_free truncation_mode use_weighting {_REFERENCE}",
         "kto": f"beta desirable_weight undesirable_weight loss_type {_REFERENCE}",
-        "orpo": "beta max_completion_length padding_value",
-        "simpo": "alpha beta cpo_alpha label_smoothing loss_type max_completion_length simpo_gamma",
+        "orpo": "beta padding_value",
+        "simpo": "alpha beta cpo_alpha label_smoothing loss_type simpo_gamma",
         "reward": "center_rewards_coefficient chat_template_path eos_token pad_token",
         "grpo": "cast_lm_head_to_fp32 delta entropy_coef entropy_coef_delta entropy_coef_max entropy_coef_min "
         "entropy_target importance_sampling_level loss_type multi_objective_aggregation "
@@ -63,6 +63,8 @@ METHOD_OPTIONS: dict[str, frozenset[str]] = {
 _UNREAD = {
     method: frozenset({"label_smoothing_factor"}) for method in METHOD_OPTIONS if method != "sft"
 }
+_UNREAD["orpo"] |= {"max_completion_length"}  # of models with an encoder
+_UNREAD["simpo"] |= {"max_completion_length"}
 _UNREAD["kto"] |= {"data_seed", "train_sampling_strategy", "length_column_name"}
 _PUBLISHES = ("push_to_hub", "hub_", "trackio_", "log_completions_hub_repo")
 

@@ -355,6 +355,14 @@ def test_a_run_that_did_not_start_where_its_method_begins_is_refused(
         check([log], config(**weights, **simpo))
 
 
+@pytest.mark.slow
+def test_simpo_is_trained_where_its_first_step_is_a_whole_epoch(
+    parent: Path, tmp_path: Path
+) -> None:
+    made = train(SIMPO, parent, tmp_path / "simpo", gradient_accumulation_steps=2, max_steps=2)
+    assert made.metrics["merge_kl"] < 1e-6
+
+
 # --- reward models ---------------------------------------------------------------------------
 
 
