@@ -125,14 +125,15 @@ def _find_engine(what: str, serve: ServeSpec) -> Finding:
     """Find the engine that a run would start, or ask somebody else's server for its list of models."""
     from harness.config.endpoint import server_endpoint
     from harness.models.endpoint import Endpoint
+    from harness.models.served import lists_models
     from harness.models.serving.engines import find_engine
 
     server = server_endpoint(serve)
     try:
         if server is not None:
-            listed = Endpoint(server).list_models()
-            detail = "lists its models" if listed is not None else "does not list its models"
-            return Finding(what, listed is not None, f"{server.host} {detail}")
+            listed = lists_models(Endpoint(server).list_models())
+            detail = "lists its models" if listed else "does not list its models"
+            return Finding(what, listed, f"{server.host} {detail}")
         assert serve.engine is not None
         engine = find_engine(serve.engine)
     except HarnessError as error:
@@ -177,7 +178,9 @@ def _ask_judge(name: str, spec: JudgeSpec, root: Path) -> Finding:
     except HarnessError as error:
         return Finding(what, False, str(error))
     if outcome.values is None:
-        replies = outcome.exchange.replies if outcome.exchange else ()
+        replies = (
+            [text for text in outcome.exchange.replies if text.strip()] if outcome.exchange else []
+        )
         quoted = f"; it replied: {printable_line(replies[-1], limit=160)}" if replies else ""
         return Finding(what, False, f"no verdict ({outcome.reason}){quoted}")
     seconds = outcome.exchange.seconds if outcome.exchange else 0.0

@@ -40,6 +40,14 @@ class ServedCheck(NamedTuple):
     caveat: str | None = None
 
 
+def lists_models(listed: bytes | None) -> bool:
+    """Return whether a server's answer is a list of models, and not a page of something else."""
+    try:
+        return isinstance(json.loads(listed or b"null")["data"], list)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
 def describe_served(listed: bytes | None, model: str) -> dict[str, str]:
     """Return what the server's list tells of the model, by field; nothing where it is not listed."""
     try:

@@ -57,6 +57,7 @@ def test_the_doctor_asks_each_endpoint_once_and_reads_a_verdict(tmp_path: Path) 
         ("new-model", "null", "empty"),
         ("judge-model", "prose", "no verdict"),
         ("judge-model", "401", "HTTP 401"),
+        ("judge-model", "empty", "no verdict"),
     ],
 )
 def test_the_doctor_names_what_would_fail(
@@ -66,6 +67,7 @@ def test_the_doctor_names_what_would_fail(
         done = call(tmp_path, server.base_url, "doctor")
     assert done.returncode != 0
     assert words in done.stdout + done.stderr
+    assert "it replied: \n" not in done.stdout
     assert "Traceback" not in done.stderr
 
 

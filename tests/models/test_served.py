@@ -14,7 +14,13 @@ from harness.core.store import Store
 from harness.models.endpoint import Budget, EndpointRefusedError
 from harness.models.generate import generate_responses
 from harness.models.model_kinds import EndpointModel
-from harness.models.served import choose_probes, describe_served, is_same_answer, vouches
+from harness.models.served import (
+    choose_probes,
+    describe_served,
+    is_same_answer,
+    lists_models,
+    vouches,
+)
 from harness.models.session import EndpointSession
 from harness.models.stored_answers import stored_answer_caveats
 from harness.types import Sample, Task
@@ -228,3 +234,9 @@ def test_probes_are_answers_of_about_median_length() -> None:
     assert choose_probes(["x" * n for n in (9, 1, 5, 4, 6, 100, 2)]) == [3, 2, 4]
     assert choose_probes(["a"]) == [0]
     assert choose_probes([]) == []
+
+
+@pytest.mark.parametrize("page", [None, b"", b"<html>Sign in</html>", b"[]", b'{"data": {}}', b"7"])
+def test_a_page_of_something_else_is_no_list_of_models(page: bytes | None) -> None:
+    assert not lists_models(page)
+    assert lists_models(b'{"object": "list", "data": [{"id": "m"}]}')
