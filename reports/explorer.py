@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from harness.config import metric_of
 from harness.core.files import write_private
-from harness.core.sanitize import escape_invisible, one_line, shorten
+from harness.core.sanitize import escape_invisible, one_line, short_line, shorten
 from harness.types import Plan, RunResult
 from reports.html import page_environment, read_asset, source_hash
 from reports.item_pages import MAX_EXPLANATION_CHARS, MAX_QUESTION_CHARS, MAX_TEXT_CHARS
@@ -131,7 +131,7 @@ def encode_items(items: Sequence[Item], plan: Plan) -> Json:
         "task": [tasks.index(item.task) for item in items],
         "ids": [item.sample_id for item in items],
         "anchors": [item.anchor for item in items],
-        "questions": [_first_words(item.input) for item in items],
+        "questions": [short_line(item.input, MAX_QUESTION_CHARS) for item in items],
         "columns": columns,
         "headline": next(
             (i for i, c in enumerate(columns) if c["gated"] and c["metric"] == headline), 0
@@ -146,10 +146,6 @@ def encode_items(items: Sequence[Item], plan: Plan) -> Json:
             (((c.rule, c.model), i) for i, item in enumerate(items) for c in item.critical),
         ),
     }
-
-
-def _first_words(text: str) -> str:
-    return one_line(text[: 2 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]
 
 
 def _encode_columns(items: Sequence[Item], plan: Plan) -> list[Json]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.errors import InfrastructureError
-from harness.core.sanitize import escape_invisible, one_line, shorten
+from harness.core.sanitize import escape_invisible, one_line, short_line, shorten
 from harness.types import GivenPassage
 from harness.types.samples import speaker
 from reports.html import render_page
@@ -166,9 +166,7 @@ def _entry(item: Item, one: ItemList) -> ListEntry:
     return ListEntry(
         href=_href(item.anchor, one.key),
         name=_escape_name(item.sample_id),
-        question=escape_invisible(
-            one_line(item.input[: 2 * MAX_QUESTION_CHARS])[:MAX_QUESTION_CHARS]
-        ),
+        question=escape_invisible(short_line(item.input, MAX_QUESTION_CHARS)),
         difference=one.shown_number(item),
         note=f"no answer: {escape_invisible(', '.join(unanswered))}" if unanswered else "",
     )

@@ -41,10 +41,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def short_line(text: str) -> str:
-    """Return the first 60 characters of a text in one line, as an example in a message."""
-    line = one_line(text)
-    return line if len(line) <= 60 else f"{line[:60]}…"
+def short_line(text: str, n_chars: int = 60) -> str:
+    """Return the first characters of a text in one line, with an ellipsis where it goes on."""
+    line = one_line(text[: 8 * n_chars])
+    return line if len(line) <= n_chars else f"{line[:n_chars]}…"
 
 
 def printable_line(text: str, *, limit: int = 300) -> str:

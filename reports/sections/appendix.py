@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.core.sanitize import one_line, shorten
+from harness.core.sanitize import short_line, shorten
 from harness.types import (
     CheckpointCard,
     Comparison,
@@ -178,7 +178,7 @@ def make_example_card(example: Example, plan: Plan, title: str, address: str) ->
         question.append(TextBlock("Reference", shorten(example.reference, N_ANSWER_CHARS)))
     return ExampleCard(
         title=title,
-        subtitle=f"{example.sample_id}: {one_line(example.input)[:100]}",
+        subtitle=f"{example.sample_id}: {short_line(example.input, 100)}",
         question=tuple(question),
         answers=(_answer(plan.candidate, "", example.candidate, example),)
         if plan.alone

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from harness.core.quoting import BREAK, CUT, MAX_CHARS, NOTHING, escape_untrusted, has_marker
+from harness.core.sanitize import short_line
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,9 @@ def test_megabytes_are_quoted_quickly_and_within_the_cap(unit: str):
     shown = escape_untrusted(unit * (10_000_000 // len(unit)))
     assert time.process_time() - started < 1
     assert len(shown) <= MAX_CHARS + len(CUT)
+
+
+def test_a_line_that_goes_on_ends_with_an_ellipsis() -> None:
+    assert short_line("Is it\njust that?", 16) == "Is it just that?"
+    assert short_line("Is it just that?", 10) == "Is it just…"
+    assert short_line("Why? " * 1000, 9) == "Why? Why?…"
