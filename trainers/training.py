@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import HarnessError
 from harness.models.gguf import describe_origin
+from harness.models.local import context_length
 from harness.models.weights import quiet_torch
 from trainers.adapter import (
     free_memory,
@@ -291,7 +292,16 @@ def _train_once(
     resumed_from = latest_checkpoint(job.paths.steps, world)
     facts |= describe_set_aside(job.paths.steps)
     reset_peak_memory()
-    trainer.train(resume_from_checkpoint=resumed_from)
+    try:
+        trainer.train(resume_from_checkpoint=resumed_from)
+    except IndexError as error:  # torch's, of embeddings of positions
+        context, longest = context_length(trainer.model.config), getattr(config, "max_length", None)
+        if longest is not None and longest <= context:
+            raise
+        raise HarnessError(
+            f"{recipe.recipe}: a row has more tokens than the {context} that the model has positions for. Lower "
+            "trainer.max_length to that: longer rows are then cut and counted."
+        ) from error
     facts |= describe_usage(trainer.state.log_history)
     return _FinishedRun(trainer, before, facts)
 

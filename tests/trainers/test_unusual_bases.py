@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
+from harness.core.errors import HarnessError
 from harness.models.weights import load_tokenizer
 from tests.builders.families import make_base
 from tests.builders.family_walk import PAIRS, ROWS
-from tests.builders.recipes import LORA, ORPO, SIMPO, quiet
+from tests.builders.recipes import LORA, ORPO, SFT, SIMPO, quiet
 from trainers.chat_template import read_template, set_chat_template
 from trainers.online_rl import PromptRow, Reward, train_online
 from trainers.peft_config import peft_config
 from trainers.preference import train_on_pairs
 from trainers.recipe import OnlineRecipe, Parent
+from trainers.sft import train_sft
 from trainers.shape import measure_shape
 
 pytestmark = pytest.mark.filterwarnings("default")  # TRL and its kin warn of their own futures
@@ -90,3 +92,15 @@ def test_all_linear_layers_of_mamba_are_those_that_can_be_adapted() -> None:
     }
     assert adapted == {"in_proj", "x_proj", "dt_proj"}
     assert tuned.get_nb_trainable_parameters()[0] == LORA.count_trained(measure_shape(config))
+
+
+@pytest.mark.slow
+def test_a_row_beyond_the_models_positions_is_refused_in_words(
+    unpadded: Path, tmp_path: Path
+) -> None:
+    long = ROWS[0].model_copy(update={"completion": "cough " * 900})
+    changes = {"lora": LORA, "trainer": SHORT | {"max_length": 512}, "chat_template": PLAIN}
+    with pytest.raises(HarnessError, match="than the 256 that the model has positions for"):
+        train_sft(
+            SFT.model_copy(update=changes), unpadded, tmp_path / "o", rows=[long], progress=quiet
+        )
