@@ -17,7 +17,7 @@ from harness.models.cost import Meter
 from harness.models.endpoint_answers import make_ask, read_reply, with_generation
 from harness.models.likelihood import LIKELIHOOD_VERSION, score_options
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, ServedCheckpoint
-from harness.models.retrieved import find_passages, stored_passages
+from harness.models.retrieved import find_passages, stored_passages, with_retrieval
 from harness.models.serving.answers import answer_by_server, require_same_server
 from harness.models.serving.servers import describe_serving
 from harness.models.session import open_endpoint
@@ -80,29 +80,22 @@ def _responses(
 
     `plain` is the task without passages, by which batches are cut.
     """
+    if isinstance(model, RecordedModel):
+        yield from read_responses(task, model).values()
+        return
+    task = _with_seed(task, model.seed)
     match model:
-        case RecordedModel():
-            yield from read_responses(task, model).values()
         case CheckpointModel():
-            yield from _generate_locally(
-                _with_seed(task, model.seed), fixed_batches(plain), model, store, progress, stop
-            )
+            batches = fixed_batches(plain)
+            yield from _generate_locally(task, batches, model, store, progress, stop)
         case ServedCheckpoint() if task.scored_options is not None:
             # Log-probabilities of stated texts are computed in this process.
-            yield from _generate_locally(
-                _with_seed(task, model.seed),
-                fixed_batches(plain),
-                model.checkpoint,
-                store,
-                progress,
-                stop,
-            )
+            batches = fixed_batches(plain)
+            yield from _generate_locally(task, batches, model.checkpoint, store, progress, stop)
         case ServedCheckpoint():
-            yield from _generate_served(_with_seed(task, model.seed), model, store, progress, stop)
+            yield from _generate_served(task, model, store, progress, stop)
         case EndpointModel():
-            yield from _generate_by_endpoint(
-                _with_seed(task, model.seed), model, store, progress, stop
-            )
+            yield from _generate_by_endpoint(task, model, store, progress, stop)
 
 
 def as_measured(response: Response, task: Task) -> Response:
@@ -226,21 +219,12 @@ def _response_keys(
     if isinstance(model, ServedCheckpoint) and task.scored_options is not None:
         model = model.checkpoint
     if not isinstance(model, EndpointModel):
-        fingerprint = _with_retrieval(model.fingerprint, model)
+        fingerprint = with_retrieval(model.fingerprint, model.retriever)
         return [_response_key(sample, task, fingerprint) for sample in task.samples]
     task = redact_task(task) if model.spec.redact else task
     endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
-    fingerprint = _with_retrieval(endpoint.fingerprint, model)
+    fingerprint = with_retrieval(endpoint.fingerprint, model.retriever)
     return [_response_key(sample, task, fingerprint) for sample in task.samples]
-
-
-def _with_retrieval(
-    fingerprint: str, model: CheckpointModel | ServedCheckpoint | EndpointModel
-) -> str:
-    """Return a fingerprint that also covers how the model's passages are found."""
-    if model.retriever is None:
-        return fingerprint
-    return content_hash(fingerprint, "retrieval", model.retriever.card.fingerprint)
 
 
 # --- local models ----------------------------------------------------------------------------
@@ -389,7 +373,7 @@ def _generate_by_endpoint(
     # 1. Yield the stored responses.
     task = redact_task(task) if model.spec.redact else task
     endpoint = open_endpoint(with_generation(model.spec, task.generation), model.session)
-    fingerprint = _with_retrieval(endpoint.fingerprint, model)
+    fingerprint = with_retrieval(endpoint.fingerprint, model.retriever)
     keys = [_response_key(sample, task, fingerprint) for sample in task.samples]
     stored = store.get("response", keys, Response)
     renewed = [key for key, response in stored.items() if _is_asked_again(key, response, model)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from harness.core.hashing import content_hash
 from harness.core.progress import Progress
 from harness.core.store import Store
 from harness.retrieval.prompt import with_passages
@@ -24,6 +25,13 @@ class AskedTask(NamedTuple):
     plain: Task
     passages: Mapping[str, tuple[GivenPassage, ...]]
     failed: Mapping[str, str]
+
+
+def with_retrieval(fingerprint: str, retriever: Retriever | None) -> str:
+    """Return a model's fingerprint that also covers how its passages are found."""
+    if retriever is None:
+        return fingerprint
+    return content_hash(fingerprint, "retrieval", retriever.card.fingerprint)
 
 
 def question_of(sample: Sample) -> str:

@@ -13,6 +13,7 @@ from harness.data.recorded import RecordedModel, recorded_fingerprint
 from harness.models.gguf import require_model
 from harness.models.model_folder import MANIFEST
 from harness.models.model_kinds import CheckpointModel, EndpointModel, Model, serve_checkpoint
+from harness.models.retrieved import with_retrieval
 from harness.models.seeds import SeededModel, models_of
 from harness.models.stored_answers import n_renewals
 from harness.retrieval.retriever import Retriever, find_retriever
@@ -163,18 +164,12 @@ def prepare_trained(
         checkpoint_card = checkpoint_card.model_copy(update={"pairs": trained.pairs})
     return Prepared(
         serve_checkpoint(weights, spec.serve, context.session),
-        _with_retrieval(trained.fingerprint, retriever),
+        with_retrieval(trained.fingerprint, retriever),
         () if checkpoint_card is None else (checkpoint_card,),
         trained.teachers,
         trained.base,
         trained.training_texts,
     )
-
-
-def _with_retrieval(fingerprint: str, retriever: Retriever | None) -> str:
-    if retriever is None:
-        return fingerprint
-    return content_hash(fingerprint, "retrieval", retriever.card.fingerprint)
 
 
 def _load_card(directory: str, name: str) -> CheckpointCard | None:

@@ -4,7 +4,7 @@ suite → plan → responses → judgements → scores → comparisons → gate 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,27 +73,18 @@ def run_suite(
         InfrastructureError: a service, disk or process failed; committed work is kept.
         PendingRepliesError: there is no result before replies have come by batch.
     """
-    # Where nobody is asked, nearly all that is made is records, which are kept to the end.
-    with no_cycle_search() if is_all_recorded(request) else nullcontext():
-        return _run_suite(request, context, out=out, counted=counted, made=made)
-
-
-def _run_suite(
-    request: Request,
-    context: RunContext,
-    *,
-    out: Path,
-    counted: bool,
-    made: Mapping[str, Prepared] | None,
-) -> FinishedRun:
-    # 1. Plan.
-    stopwatch = Stopwatch()
-    judges = load_judges(request.profile, request.profile_root, context.session)
-    panels = make_panels(request, judges)
-    check_judges_available(request)
-    stated = plan = make_plan(request, panels)
-    make_writable(out)
-    with announce_run(plan, out, context.progress) as progress:
+    with ExitStack() as stack:
+        if is_all_recorded(request):
+            # Nearly all that is made is records, which are kept to the end.
+            stack.enter_context(no_cycle_search())
+        # 1. Plan.
+        stopwatch = Stopwatch()
+        judges = load_judges(request.profile, request.profile_root, context.session)
+        panels = make_panels(request, judges)
+        check_judges_available(request)
+        stated = plan = make_plan(request, panels)
+        make_writable(out)
+        progress = stack.enter_context(announce_run(plan, out, context.progress))
         context = context._replace(progress=progress)
         with context.open():
             # 2. Register the plan, then train, answer and judge.
@@ -133,7 +124,7 @@ def _run_suite(
         result = result.model_copy(update={"tables": hash_tables(folder), "stated_alpha": alpha})
         del measured  # what the pages show is read from its tables
         write_run_reports(result, folder)
-        return FinishedRun(result, folder)
+    return FinishedRun(result, folder)
 
 
 def _verdict(result: RunResult) -> str:
