@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.bootstrap import Matrix, resample
-from harness.stats.distributions import normal_quantile, t_quantile
+from harness.stats.distributions import TAIL, normal_quantile, t_quantile
 from harness.stats.means import ROUNDING, mean_difference, mean_moments
 from harness.stats.proportions import wilson_interval
-from harness.stats.vectors import Interval, Vector, check_fraction
+from harness.stats.vectors import Interval, Vector
 
 Weights = Literal["none", "linear", "quadratic"]
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -41,7 +41,7 @@ class Agreement(NamedTuple):
     n_items: int
 
 
-def percent_agreement(ratings: ArrayLike, *, confidence: float = 0.95) -> Agreement:
+def percent_agreement(ratings: ArrayLike) -> Agreement:
     """Average over items the share of rater pairs that give exactly the same rating.
 
     The interval is Wilson's if each item either agrees or not (two raters), else Student's t
@@ -49,13 +49,11 @@ def percent_agreement(ratings: ArrayLike, *, confidence: float = 0.95) -> Agreem
 
     Args:
         ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
-        confidence: Coverage of the interval.
 
     Raises:
         ValueError: If `ratings` is not a matrix of at least two raters and one item, or holds
-            an infinity, or confidence is not in (0, 1).
+            an infinity.
     """
-    check_fraction(confidence, name="confidence")
     matrix = _as_ratings(ratings)
     counts = _with_pairs(_count_ratings(matrix, np.unique(matrix[~np.isnan(matrix)])))
     if len(counts) == 0:
@@ -65,9 +63,9 @@ def percent_agreement(ratings: ArrayLike, *, confidence: float = 0.95) -> Agreem
     shares = (counts * (counts - 1)).sum(axis=1) / (raters * (raters - 1))
     moments = mean_moments(shares)
     if np.isin(shares, (0, 1)).all():
-        interval = wilson_interval(float(shares.sum()), shares.size, confidence=confidence)
+        interval = wilson_interval(float(shares.sum()), shares.size)
     else:
-        result = mean_difference(shares, confidence=confidence, bounds=(0, 1))
+        result = mean_difference(shares, bounds=(0, 1))
         interval = Interval(max(0.0, result.ci_low), min(1.0, result.ci_high))
     return Agreement(moments.estimate, moments.se, *interval, n_items=moments.n)
 
@@ -78,7 +76,6 @@ def cohen_kappa(
     *,
     categories: Sequence[str | float],
     weights: Weights = "none",
-    confidence: float = 0.95,
 ) -> Agreement:
     """Compute Cohen's kappa of two raters, plain or weighted by distance along the scale.
 
@@ -91,14 +88,13 @@ def cohen_kappa(
         categories: Every label of the scale, in order; linear and quadratic weights follow
             the distances of numbers, and treat other labels as equally spaced.
         weights: "quadratic" for scores, "none" for labels without order.
-        confidence: Coverage of the interval.
 
     Raises:
         ValueError: If `a` and `b` differ in length or are empty, hold a label that is not in
             `categories` (a missing one included: leave such items out and count them),
-            there are fewer than two categories, or confidence is not in (0, 1).
+            or there are fewer than two categories.
     """
-    z = normal_quantile((1 - check_fraction(confidence, name="confidence")) / 2)
+    z = normal_quantile(TAIL)
     agreement = _agreement_weights(_check_categories(categories), weights)
     first = _positions(a, categories, name="a")
     second = _positions(b, categories, name="b")
@@ -125,7 +121,6 @@ def gwet_ac1(
     *,
     categories: Sequence[float],
     outside: Sequence[float] = (),
-    confidence: float = 0.95,
 ) -> Agreement:
     """Compute Gwet's AC1 of two or more raters, for labels without order.
 
@@ -138,14 +133,13 @@ def gwet_ac1(
         categories: Every value of the scale, used or not.
         outside: Further values of a rating, which agree with no value of the scale and do not count
             for its size.
-        confidence: Coverage of the interval.
 
     Raises:
         ValueError: If `ratings` is not a matrix of at least two raters and one item, or holds
-            a value in neither `categories` nor `outside`, there are fewer than two categories, or
-            confidence is not in (0, 1).
+            a value in neither `categories` nor `outside`, or there are fewer than two
+            categories.
     """
-    return _gwet(ratings, categories, outside, weights="none", confidence=confidence)
+    return _gwet(ratings, categories, outside, weights="none")
 
 
 def gwet_ac2(
@@ -153,21 +147,19 @@ def gwet_ac2(
     *,
     categories: Sequence[float],
     weights: Literal["linear", "quadratic"] = "quadratic",
-    confidence: float = 0.95,
 ) -> Agreement:
     """Compute Gwet's AC2, which is AC1 with credit for near misses, for scores; see `gwet_ac1`.
 
     `categories` are in order, and their distances are the weights. The coefficient depends on their
     number, so give the whole scale and not only the scores that occur.
     """
-    return _gwet(ratings, categories, (), weights=weights, confidence=confidence)
+    return _gwet(ratings, categories, (), weights=weights)
 
 
 def krippendorff_alpha(
     ratings: ArrayLike,
     *,
     level: Level,
-    confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Agreement:
@@ -179,14 +171,12 @@ def krippendorff_alpha(
     Args:
         ratings: Raters x items, labels coded as numbers; NaN where a rating is missing.
         level: "ordinal" for scores, "nominal" for labels without order.
-        confidence: Coverage of the interval.
         resamples: Number of resamples.
         seed: Of the resamples.
 
     Raises:
         ValueError: If `ratings` is not a matrix of at least two raters and one item, holds an
-            infinity (or, for "ratio", a negative number), resamples is below 1, or confidence
-            is not in (0, 1).
+            infinity (or, for "ratio", a negative number), or resamples is below 1.
     """
     matrix = _as_ratings(ratings)
     values = np.unique(matrix[~np.isnan(matrix)])
@@ -207,7 +197,7 @@ def krippendorff_alpha(
     spread = resample(
         alphas,
         copies,
-        confidence=confidence,
+        confidence=0.95,
         resamples=resamples,
         seed=seed,
         width=max(patterns.shape),
@@ -221,9 +211,7 @@ def _gwet(
     outside: Sequence[float],
     *,
     weights: Weights,
-    confidence: float,
 ) -> Agreement:
-    check_fraction(confidence, name="confidence")
     of_scale = _agreement_weights(_check_categories(categories), weights)
     q = len(categories)
     agreement = np.eye(q + len(outside))
@@ -252,7 +240,7 @@ def _gwet(
     indirect = 2 * (1 - estimate) * (factor * shares @ (1 - common) - by_chance)
     influence = (direct - indirect) / (1 - by_chance)
     se = _unless_rounding(float(influence.std(ddof=1)) / math.sqrt(n))
-    t = t_quantile((1 - confidence) / 2, n - 1)
+    t = t_quantile(TAIL, n - 1)
     return Agreement(estimate, se, *_within_one(estimate, t * se), n_items=n_paired)
 
 

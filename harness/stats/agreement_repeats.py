@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike
 
 from harness.stats.agreement import percent_agreement
 from harness.stats.bootstrap import Matrix
-from harness.stats.distributions import f_quantile
+from harness.stats.distributions import TAIL, f_quantile
 from harness.stats.means import ROUNDING
-from harness.stats.vectors import check_fraction
 
 
 class Icc(NamedTuple):
@@ -56,7 +55,7 @@ class _OneWay(NamedTuple):
     repeats: float
 
 
-def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
+def icc_oneway(values: ArrayLike) -> Icc:
     """Compute ICC(1,1), the reliability of a single score.
 
     (MSB - MSW) / (MSB + (k - 1) MSW) with the F interval of Shrout & Fleiss 1979, Psychological
@@ -66,13 +65,11 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
 
     Args:
         values: Items x repeats; NaN where a repeat is missing.
-        confidence: Coverage of the interval.
 
     Raises:
         ValueError: If `values` is not a matrix of at least two repeats, has fewer than two items
-            with a score, or holds an infinity, or confidence is not in (0, 1).
+            with a score, or holds an infinity.
     """
-    tail = (1 - check_fraction(confidence, name="confidence")) / 2
     matrix = _as_repeats(values)
     scored = matrix[~np.isnan(matrix).all(axis=1)]
     if len(scored) < 2:
@@ -90,25 +87,24 @@ def icc_oneway(values: ArrayLike, *, confidence: float = 0.95) -> Icc:
         return Icc(estimate, math.nan, math.nan, n_items)
     # The F interval of the variance ratio.
     ratio = table.between / table.within
-    lower = ratio / f_quantile(tail, table.df_between, table.df_within)
-    upper = ratio * f_quantile(tail, table.df_within, table.df_between)
+    lower = ratio / f_quantile(TAIL, table.df_between, table.df_within)
+    upper = ratio * f_quantile(TAIL, table.df_within, table.df_between)
     low, high = ((f - 1) / (f + k - 1) for f in (lower, upper))
     return Icc(estimate, low, high, n_items)
 
 
-def flip_rate(values: ArrayLike, *, confidence: float = 0.95) -> FlipRate:
-    """Estimate the chance that two repeats of the same judgement differ.
+def flip_rate(values: ArrayLike) -> FlipRate:
+    """Estimate the chance that two repeats of the same judgement differ, by `percent_agreement`.
 
     Args:
         values: Items x repeats, labels coded as numbers; NaN where a repeat is missing.
-        confidence: Coverage of the interval, which is that of `percent_agreement`.
 
     Raises:
         ValueError: If `values` is not a matrix of at least two repeats and one item, or holds an
-            infinity, or confidence is not in (0, 1).
+            infinity.
     """
     matrix = _as_repeats(values)
-    same = percent_agreement(matrix.T, confidence=confidence)
+    same = percent_agreement(matrix.T)
     repeated = matrix[(~np.isnan(matrix)).sum(axis=1) >= 2]
     flips = [np.unique(row[~np.isnan(row)]).size > 1 for row in repeated]
     return FlipRate(

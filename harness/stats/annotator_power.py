@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.stats.annotator_means import TwoWayMean
-from harness.stats.distributions import normal_quantile, t_quantile
+from harness.stats.distributions import TAIL, normal_quantile, t_quantile
 from harness.stats.gate_power import detectable_by_gate, gate_power
 from harness.stats.judge_correction import Labelled
 from harness.stats.vectors import Vector, first_true
@@ -180,7 +180,6 @@ def labels_for_mean(
     judge_elsewhere: Vector,
     *,
     half_width: float,
-    confidence: float = 0.95,
 ) -> int | None:
     """Find the number of labels expected to give `corrected_mean` an interval that narrow.
 
@@ -204,9 +203,7 @@ def labels_for_mean(
             weight = min(1.0, max(0.0, shared / ((1 + n / others) * spread)))
             judge_variance = weight**2 * spread / others
         residual = max(own - 2 * weight * shared + weight**2 * spread, 0.0)
-        return t_quantile((1 - confidence) / 2, n - 1) * float(
-            np.sqrt(residual / n + judge_variance)
-        )
+        return t_quantile(TAIL, n - 1) * float(np.sqrt(residual / n + judge_variance))
 
     return _fewest(half, 2, n_all, half_width)
 
@@ -217,7 +214,6 @@ def labels_for_share(
     n_all: int,
     *,
     half_width: float,
-    confidence: float = 0.95,
 ) -> int | None:
     """Find the number of labels for `corrected_share`, by the variance of p PPV + (1 - p) FOR.
 
@@ -233,7 +229,7 @@ def labels_for_share(
     between = (ppv - omitted) ** 2 * p * (1 - p)
 
     def half(n: int) -> float:
-        return normal_quantile((1 - confidence) / 2) * float(np.sqrt(within / n + between / n_all))
+        return normal_quantile(TAIL) * float(np.sqrt(within / n + between / n_all))
 
     return _fewest(half, 1, n_all, half_width)
 

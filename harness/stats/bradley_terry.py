@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness.stats.distributions import t_quantile
+from harness.stats.distributions import TAIL, t_quantile
 from harness.stats.rank_groups import transitive_closure
-from harness.stats.vectors import Vector, as_vector, check_fraction, expit
+from harness.stats.vectors import Vector, as_vector, expit
 
 STEPS = 100
 TOLERANCE = 1e-10
@@ -55,9 +55,10 @@ def bradley_terry(
     *,
     items: ArrayLike,
     n_models: int,
-    confidence: float = 0.95,
 ) -> Strengths:
-    """Fit log-strengths by maximum likelihood, with intervals clustered by item.
+    """Fit log-strengths by maximum likelihood, with 95 % intervals clustered by item.
+
+    They are t intervals, with one degree of freedom less than clusters.
 
     Args:
         first: One model's number (from 0) for each compared pair.
@@ -65,17 +66,15 @@ def bradley_terry(
         scores: The second model's score in the pair: 1 win, 0.5 tie, 0 loss, or a mean of these.
         items: The item, or the cluster of items, that each pair is about.
         n_models: The number of models.
-        confidence: Coverage of each interval: t, with one degree of freedom less than clusters.
 
     Raises:
-        ValueError: If the four differ in length, a score is outside [0, 1], a model is compared
-            with itself or out of range, or confidence is not in (0, 1).
+        ValueError: If the four differ in length, a score is outside [0, 1], or a model is
+            compared with itself or out of range.
     """
     y = as_vector(scores, name="scores")
     one, other = np.asarray(first, dtype=np.intp), np.asarray(second, dtype=np.intp)
     index = np.unique(np.asarray(items), return_inverse=True)[1]
     _check(one, other, y, index, n_models)
-    check_fraction(confidence, name="confidence")
     n_clusters = int(index.max()) + 1
     unidentified = _why_unidentified(one, other, y, n_clusters, n_models)
     if unidentified:
@@ -93,7 +92,7 @@ def bradley_terry(
     meat = n_clusters / (n_clusters - 1) * pulls.T @ pulls
     se = np.sqrt(np.diag(bread @ meat @ bread).clip(min=0))
     strength, error = np.append(0.0, fitted), np.append(0.0, se)
-    half = t_quantile((1 - confidence) / 2, n_clusters - 1) * error
+    half = t_quantile(TAIL, n_clusters - 1) * error
     half[1:][se <= SMALLEST_SE] = np.nan
     return Strengths(strength, error, strength - half, strength + half, n_clusters, None)
 

@@ -8,6 +8,8 @@ import math
 
 from harness.stats.vectors import Interval
 
+TAIL = (1 - 0.95) / 2  # beyond either end of a 95 % interval
+
 
 def normal_tail(z: float) -> float:
     """Return P(Z > z)."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.distributions import t_interval, t_quantile
+from harness.stats.distributions import TAIL, t_interval, t_quantile
 from harness.stats.means import mean_moments
 from harness.stats.one_sided import one_sided_lower_bound
 from harness.stats.vectors import Interval, Vector, check_fraction
@@ -50,10 +50,8 @@ class Labelled(NamedTuple):
     neither: int
 
 
-def corrected_mean(
-    people: Vector, judge: Vector, judge_elsewhere: Vector, *, confidence: float = 0.95
-) -> Corrected:
-    """Estimate the mean of people's scores over all items by PPI++.
+def corrected_mean(people: Vector, judge: Vector, judge_elsewhere: Vector) -> Corrected:
+    """Estimate the mean of people's scores over all items by PPI++, with a 95 % interval.
 
     Angelopoulos et al. 2023, arXiv 2311.01453.
 
@@ -67,13 +65,11 @@ def corrected_mean(
         people: Labels Y of the n labelled items.
         judge: The judge's scores J of the same items, in the same order.
         judge_elsewhere: The judge's scores of the N other items; may be empty.
-        confidence: Coverage of the interval.
 
     Raises:
         ValueError: fewer than two labels, lengths that differ, or scores that are missing.
     """
     y, j, others = (np.asarray(part, dtype=np.float64) for part in (people, judge, judge_elsewhere))
-    check_fraction(confidence, name="confidence")
     if y.size != j.size:
         raise ValueError(f"{y.size} labels, but {j.size} scores of the judge for them")
     if y.size < FEWEST_LABELS:
@@ -90,7 +86,7 @@ def corrected_mean(
         variance += weight**2 * spread / n_others
         estimate += weight * float(others.mean() - j.mean())
     se = math.sqrt(variance)
-    return Corrected(estimate, se, t_interval(estimate, se, n - 1, confidence), weight)
+    return Corrected(estimate, se, t_interval(estimate, se, n - 1, 0.95), weight)
 
 
 def _weight(y: Vector, j: Vector, spread: float, n_others: int) -> float:
@@ -189,9 +185,7 @@ def corrected_share(
     *,
     judge_yes_elsewhere: int,
     n_elsewhere: int,
-    confidence: float = 0.95,
     draws: int = DRAWS,
-    seed: int = 1,
 ) -> Corrected:
     """Estimate the share of items that people would label yes, by double sampling.
 
@@ -200,13 +194,12 @@ def corrected_share(
         theta = p PPV + (1 - p) FOR
 
     p is the judge's share of yes over all items; PPV and FOR are people's shares of yes among the
-    judge's yes and no. The interval is that of `draws` draws of the three from Beta distributions
+    judge's yes and no. The 95 % interval is that of `draws` draws of the three from Beta distributions
     with Jeffreys' priors.
 
     Raises:
         ValueError: no labels, negative counts, or more yes than items.
     """
-    check_fraction(confidence, name="confidence")
     if min(*labelled, judge_yes_elsewhere, n_elsewhere) < 0:
         raise ValueError("counts cannot be negative")
     if judge_yes_elsewhere > n_elsewhere:
@@ -221,13 +214,12 @@ def corrected_share(
     ppv = labelled.both / yes if yes else 0.5
     omitted = labelled.people_only / no if no else 0.5
     # The interval, from draws of the three shares.
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     ps = rng.beta(all_yes + 0.5, all_no + 0.5, draws)
     ppvs = rng.beta(labelled.both + 0.5, labelled.judge_only + 0.5, draws)
     omissions = rng.beta(labelled.people_only + 0.5, labelled.neither + 0.5, draws)
     shares = ps * ppvs + (1 - ps) * omissions
-    tail = (1 - confidence) / 2
-    low, high = (float(end) for end in np.quantile(shares, [tail, 1 - tail]))
+    low, high = (float(end) for end in np.quantile(shares, [TAIL, 1 - TAIL]))
     return Corrected(
         estimate=p * ppv + (1 - p) * omitted,
         se=float(shares.std()),
