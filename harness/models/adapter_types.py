@@ -95,6 +95,6 @@ def describe_adapter(config: Mapping[str, Any]) -> str:
     """Return an adapter's type and sizes in a few words, by its configuration."""
     found = ADAPTER_TYPES[str(config["peft_type"])]
     sizes = {"r": "r", "alpha": "lora_alpha", "tokens": "num_virtual_tokens"}
-    told = [f"{word} {config[key]}" for word, key in sizes.items() if config.get(key) is not None]
+    told = [f"{word} {config[key]}" for word, key in sizes.items() if config.get(key)]
     variants = [name for key, name in (("use_dora", "DoRA"), ("use_rslora", "rsLoRA")) if config.get(key)]  # fmt: skip
     return ", ".join([found.title, *variants, *told])
