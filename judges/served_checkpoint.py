@@ -1,6 +1,7 @@
 """A checkpoint at a server as a chat backend: an inference engine started here, or somebody else's server."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import TypeVar
 
 from harness.config import ServeSpec
@@ -40,10 +41,14 @@ class ServedBackend:
         Raises:
             HarnessError, InfrastructureError: as `Servers.open`, or the engine ended.
         """
+        waiting = iter(flows)
+        first = list(islice(waiting, 1))
+        if not first:
+            return
         server = self._servers.open(self._weights, self._serve)
         spec = server.endpoint.model_copy(update={"max_tokens": self._max_tokens})
         try:
-            yield from server.open(spec).run_flows(flows)
+            yield from server.open(spec).run_flows(chain(first, waiting))
         except EndpointRefusedError:
             server.require_alive()
             raise

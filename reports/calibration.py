@@ -238,6 +238,8 @@ def _agreement_rows(judge: JudgeAgainstPeople) -> Iterator[tuple[str, ...]]:
 
 def _confusion_tables(judges: Iterable[JudgeAgainstPeople]) -> Iterator[Table]:
     for judge in judges:
+        if not judge.categories:  # shares, of which hardly two are equal
+            continue
         rows = tuple(
             (f"people: {category}", *(f"{n:,}" for n in counts))
             for category, counts in zip(judge.categories, judge.confusion, strict=True)

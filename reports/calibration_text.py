@@ -145,7 +145,7 @@ def labels_needed(line: Calibrated) -> str:
 
 
 def _describe_confusion(agreement: JudgeAgainstPeople) -> Iterator[str]:
-    if len(agreement.categories) > 5:
+    if not 0 < len(agreement.categories) <= 5:
         return
     columns = ", ".join(agreement.categories)
     rows = "; ".join(

@@ -161,6 +161,15 @@ def test_a_served_judge_replies_as_one_in_this_process(
     assert here.fingerprint != there.fingerprint
 
 
+def test_a_served_judge_that_is_asked_nothing_starts_no_engine(tmp_path: Path) -> None:
+    nowhere = Weights(str(tmp_path / "none"), None, "0")
+    with Store(tmp_path) as store:
+        backend = ServedBackend(
+            nowhere, ServeSpec(engine="transformers"), Servers(store), max_tokens=9
+        )
+        assert list(backend.run_flows([])) == []
+
+
 def test_a_served_parent_gives_the_pairs_of_one_in_this_process_under_another_key(
     folder: Path, running: ServeSpec, tmp_path: Path
 ) -> None:
