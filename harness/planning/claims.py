@@ -150,14 +150,14 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
     if claims:
         yield "What can be shown with 80 % power, by the gate's own test, if scores spread as assumed:"
     for c in claims:
-        effect = "nothing" if c.detectable is None else f"{c.detectable:.3g} from the boundary"
+        effect = "nothing" if c.detectable is None else f"{c.detectable:.3g} beyond the boundary"
         needed = "over a million" if c.n_needed is None else f"{c.n_needed:,}"
         spread = "" if c.assumed_sd is None else f" (sd {c.assumed_sd:.3g})"
         truth = f"{c.assumed_truth:.3g}{', as the suite expects' if c.stated else ''}"
         yield f"  {c.claim}"
         yield (
             f"    {c.n_units:,} {c.unit} show {effect}{spread}; if the truth is {truth}, "
-            f"{needed} are needed{_chance(c)}"
+            f"{_chance(c, needed)}"
         )
         if c.most_missing is not None:
             yield (
@@ -169,10 +169,11 @@ def describe_claims(claims: Sequence[ClaimForecast]) -> Iterator[str]:
             yield f"WARNING: {describe_weakness(c)}"
 
 
-def _chance(claim: ClaimForecast) -> str:
+def _chance(claim: ClaimForecast, needed: str) -> str:
+    """Say how often these items decide the claim, and how many do so in 80 % of cases."""
     if claim.power is None:
-        return ""
-    return f", and {claim.n_units:,} decide it {claim.power:.0%} of the time"
+        return f"{needed} decide it in 80 % of cases"
+    return f"they decide it in {100 * claim.power:.0f} % of cases, {needed} in 80 %"
 
 
 def _allowed(claim: ClaimForecast) -> str:

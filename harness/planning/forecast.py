@@ -307,12 +307,12 @@ def _describe_forecast(forecast: Forecast) -> Iterator[str]:
         share = f"{forecast.max_unscored:.2%}".replace(".00", "")
         yield f"No verdict with more than {share} of a claim's items unscored ('max_unscored')."
     yield from describe_claims(forecast.claims)
+    yield from describe_rules(forecast.rules)
     yield from describe_seeds(forecast.seeds)
     yield from describe_juries(forecast.juries)
     yield from describe_human_claims(forecast.people)
     yield from describe_requirements(forecast.licences)
     yield from describe_labels(forecast.labels)
-    yield from describe_rules(forecast.rules)
     if forecast.not_measured:
         yield f"Not measured, as it compares two models: {', '.join(forecast.not_measured)}"
     for claim in forecast.not_decided:
