@@ -100,13 +100,14 @@ class Forecast(Record):
     `not_decided` are metrics and claims of a run of one model that would take a baseline. `rule` is how the
     gate decides each claim, in words, and `max_unscored` the share of a claim's items that may be without a
     score. `plugin_judges` are judges of installed packages, whose requests cannot be counted. `unfitting` says
-    which recorded answers and verdicts fit no item.
+    which recorded answers and verdicts fit no item. `in_turn` are models that engines answer for one after another.
     """
 
     suite: str
     profile: str
     plan_hash: str
     models: tuple[str, ...]
+    in_turn: tuple[str, ...] = ()
     judges: dict[str, str]
     plugin_judges: tuple[str, ...] = ()
     tasks: tuple[TaskForecast, ...] = ()
@@ -178,6 +179,7 @@ def forecast_run(request: Request, workspace: Path, ledger: Path | None = None) 
         models=tuple(f"{m.name} ({m.kind}: {m.described_source})" for m in plan.models)
         if plan
         else request.models,
+        in_turn=_models_in_turn(request),
         judges={
             name: _describe_judge(metric, panels[name])
             if name in panels
@@ -241,6 +243,13 @@ def _forecast_gate(
     }
 
 
+def _models_in_turn(request: Request) -> tuple[str, ...]:
+    """Return the models of which each waits for the engine of the one before to end."""
+    specs = ((name, request.profile.models[name].serve) for name in request.models)
+    started = [name for name, spec in specs if spec and spec.is_started and not spec.keep_running]
+    return tuple(started) if len(started) > 1 else ()
+
+
 def _read_recorded(plan: Plan, request: Request) -> list[RecordedModel]:
     """Read the recorded answers of the run, as it will."""
     specs = {name: request.profile.models[name] for name in request.models}
@@ -264,6 +273,9 @@ def print_forecast(forecast: Forecast) -> None:
     console.print(f"{number} of suite {forecast.suite} ({forecast.profile})")
     for model in forecast.models:
         console.print(f"  model  {model}")
+    if forecast.in_turn:
+        names = ", ".join(forecast.in_turn)
+        console.print(f"  One engine runs at a time, so that these are answered in turn: {names}")
     for metric, judge in forecast.judges.items():
         console.print(f"  judge  {metric}: {judge}")
     # The work, and the power of the claims.

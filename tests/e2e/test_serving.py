@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.paths import bundle_root
-from tests.builders.commands import environment, harness_here
+from tests.builders.commands import environment, harness, harness_here
 from tests.builders.files import write
 from tests.builders.processes import wait_until_none
 from tests.builders.tiny import make_tiny_model
@@ -64,6 +64,14 @@ def test_the_plan_names_the_engine_and_starts_none(world: Path) -> None:
     assert not (world / "started").exists()
 
 
+def test_the_plan_says_that_engines_answer_one_after_another(world: Path) -> None:
+    env = fake_engine(world, "exit 1")
+    alone = harness_here("plan", *RUN[1:], cwd=world, env=env)
+    both = harness_here("plan", *RUN[1:], "--serve", "transformers", cwd=world, env=env)
+    assert "in turn" not in alone.stdout
+    assert "these are answered in turn: here, there" in " ".join(both.stdout.split())
+
+
 def test_doctor_says_what_would_be_started(world: Path) -> None:
     found = harness_here(
         "doctor", "--profile", "local.yaml", cwd=world, env=fake_engine(world, "exit")
@@ -91,6 +99,21 @@ def test_no_engine_outlives_its_run(world: Path, number: signal.Signals) -> None
     run.wait(60)
     assert run.returncode == (-9 if number == signal.SIGKILL else 130)
     assert wait_until_none(str(world / "weights"), 15) == []
+
+
+@pytest.mark.slow
+def test_two_bases_are_answered_by_one_engine_after_the_other(world: Path) -> None:
+    pytest.importorskip("fastapi")
+    other = make_tiny_model(world / "other", seed=1)
+    profile = PROFILE.replace("here: {{checkpoint: {folder}}}", "here: {{checkpoint: {other}}}")
+    write(world / "local.yaml", profile.format(folder=world / "weights", other=other))
+    done = harness(*RUN, "--serve", "transformers", cwd=world)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    lines = done.stderr.splitlines()
+    said = [line.split()[0] for line in lines if line.startswith(("starting", "transformers"))]
+    assert said == ["starting", "transformers"] * 2  # each is checked before the next one starts
+    assert len(logs(world)) == 2
+    assert wait_until_none(str(world), 2) == []
 
 
 def logs(world: Path) -> list[str]:
