@@ -39,7 +39,7 @@ test-servers: $(VENV)/ready-dev $(SERVERS)/models $(SERVERS)/vllm/ready $(SERVER
 test-tools: $(VENV)/ready-dev $(TOOLS)/clients/ready $(TOOLS)/mlflow/ready $(TOOLS)/inspect/ready  ## publish to real tools
 	HARNESS_TOOLS=$(abspath $(TOOLS)) $(TOOLS)/clients/bin/python -m pytest -m tools tests/publish tests/interop
 
-test-dense: $(DENSE)/ready         ## a real sentence-transformers model as retriever
+test-dense: $(DENSE)/ready         ## real sentence-transformers models as retriever and reranker
 	$(DENSE)/bin/python -m pytest -m servers tests/servers/test_sentence_transformers.py
 
 selftest: $(VENV)/ready-dev        ## how often gates and tests are wrong, by simulation

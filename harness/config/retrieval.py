@@ -11,7 +11,7 @@ A corpus is data: rows with an id and a text, named in the profile's `data` or s
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -27,33 +27,59 @@ PASSAGES, QUESTION = "passages", "question"
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 
 
-class EmbeddingSpec(Spec):
-    """What turns texts into vectors: a sentence-transformers folder here, or a server on this machine.
+class TextModelSpec(Spec):
+    """A sentence-transformers folder here (`checkpoint`), or `model` of a server on this machine at `base_url`.
 
-    A server is asked at `base_url` as OpenAI's /v1/embeddings for `model`. `query_prefix` and
-    `passage_prefix` are put before the texts, as some models were trained ("query: ").
+    `revision` says, in your words, what a server holds under the model's name: another one is another model.
     """
 
     checkpoint: str | None = None
     base_url: str | None = None
     model: str | None = None
-    query_prefix: str = ""
-    passage_prefix: str = ""
+    revision: str | None = Field(default=None, exclude_if=lambda stated: stated is None)
 
     @model_validator(mode="after")
-    def _one_origin(self) -> "EmbeddingSpec":
+    def _one_origin(self) -> Self:
         if (self.checkpoint is None) == (self.base_url is None):
             raise ValueError("name exactly one of 'checkpoint' (a folder) or 'base_url' (a server)")
         if (self.base_url is None) != (self.model is None):
             raise ValueError("'base_url' and 'model' go together")
-        if self.base_url is not None and self.model is not None:
-            server = EndpointSpec(model=self.model, base_url=self.base_url)
-            if server.elsewhere:
-                raise field_error(
-                    "base_url",
-                    f"{server.host} is another machine; embeddings are made on this one.",
-                )
+        if self.base_url is None or self.model is None:
+            if self.revision is not None:
+                raise field_error("revision", "is of a server; of a folder its files are hashed.")
+            return self
+        server = EndpointSpec(model=self.model, base_url=self.base_url)
+        if server.elsewhere:
+            raise field_error(
+                "base_url",
+                f"{server.host} is another machine; passages are searched for on this one.",
+            )
         return self
+
+    @property
+    def server_name(self) -> str:
+        """Return the server's model with its address and revision."""
+        revision = "" if self.revision is None else f", revision {self.revision}"
+        return f"{self.model} at {self.base_url}{revision}"
+
+
+class EmbeddingSpec(TextModelSpec):
+    """What turns texts into vectors; a server is asked as OpenAI's /v1/embeddings.
+
+    `query_prefix` and `passage_prefix` are put before the texts, as some models were trained ("query: ").
+    """
+
+    query_prefix: str = ""
+    passage_prefix: str = ""
+
+
+class RerankSpec(TextModelSpec):
+    """What scores a question with each of the `candidates` best passages found, of which the best are given.
+
+    A folder is a cross-encoder; a server is asked as Cohere's and Jina's /v1/rerank.
+    """
+
+    candidates: int = Field(default=20, ge=2, le=1000)
 
 
 class RetrievalSpec(Spec):
@@ -61,8 +87,8 @@ class RetrievalSpec(Spec):
 
     Texts are cut into passages of `words` words, each beginning with the last `overlap` of the one before
     it. The `k` best are given, in the order of their scores. `bm25` counts shared words; `dense` compares
-    vectors, which `embeddings` makes. `prompt` is a file with {{passages}} and {{question}} in place of ours;
-    once the profile is read, its text.
+    vectors, which `embeddings` makes. With `rerank` the best `k` are those of its scores. `prompt` is a file with
+    {{passages}} and {{question}} in place of ours; once the profile is read, its text.
     """
 
     corpus: Name | Source
@@ -71,6 +97,7 @@ class RetrievalSpec(Spec):
     words: int = Field(default=200, ge=10)
     overlap: int = Field(default=40, ge=0)
     embeddings: EmbeddingSpec | None = None
+    rerank: RerankSpec | None = Field(default=None, exclude_if=lambda stated: stated is None)
     prompt: str | None = None
 
     @model_validator(mode="after")
@@ -82,6 +109,11 @@ class RetrievalSpec(Spec):
                 "embeddings",
                 "states what makes the vectors of 'retriever: dense', such as "
                 "'{checkpoint: models/all-MiniLM-L6-v2}', and goes with it alone.",
+            )
+        if self.rerank is not None and self.rerank.candidates < self.k:
+            raise field_error(
+                "rerank",
+                f"its {self.rerank.candidates} 'candidates' are fewer than the {self.k} of 'k'.",
             )
         return self
 

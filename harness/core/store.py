@@ -27,7 +27,7 @@ from harness.core.locks import FolderLock
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 Made = TypeVar("Made")
-Kind = Literal["response", "outcome", "reply", "batch", "server", "passages"]
+Kind = Literal["response", "outcome", "reply", "batch", "server", "passages", "rerank"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (

@@ -19,12 +19,15 @@ from harness.models.gguf import locate_model
 from harness.models.local import Prompt
 from harness.models.model_folder import verified_fingerprint
 from harness.models.model_kinds import CheckpointModel, EndpointModel, serve_checkpoint
+from harness.models.retrieved import question_of
 from harness.models.seeds import asked_samples, split_by_seed
 from harness.models.session import EndpointSession
 from harness.retrieval.retriever import find_retriever
 from harness.types import (
+    FoundPassages,
     GivenPassage,
     JudgeRequest,
+    Message,
     Outcome,
     Plan,
     Record,
@@ -141,6 +144,7 @@ def forecast_remote(
                 work = f"answers {task.name}"
                 n_stored = len(prompts) - len(missing)
                 yield forecast_requests(name, spec, work, prompts, limit, missing, n_stored)
+            yield from _forecast_reranking(name, task, request, session)
         for metric in task.metrics:
             panel = panels.get(metric)
             members = () if panel is None else (*panel.judges, *filter(None, [panel.second]))
@@ -160,6 +164,32 @@ def forecast_remote(
                     requests, n_stored = _unanswered(task, metric, plan, known, asked, session)
                     left = _prompts(requests)
                 yield forecast_requests(judge, spec, work, prompts, spec.max_tokens, left, n_stored)
+
+
+def _forecast_reranking(
+    name: str, task: Task, request: Request, session: EndpointSession
+) -> Iterator[RemoteForecast]:
+    """Forecast the requests to a server that reranks a model's passages, one a question; they have no price."""
+    model = request.profile.models[name]
+    retriever = find_retriever(model, request.profile, request.profile_root)
+    rerank = None if model.retrieval is None else model.retrieval.rerank
+    if retriever is None or rerank is None or rerank.base_url is None or rerank.model is None:
+        return
+    assert session.store is not None
+    spec = EndpointSpec(model=rerank.model, base_url=rerank.base_url)
+    questions = {question_of(sample) for sample in asked_samples(task, name)}
+    keys = {retriever.key(question): question for question in questions}
+    stored = read_rows(session.store.workspace, "passages", keys, FoundPassages)
+    longest = _longest_passages(retriever.card.candidates)
+    texts = "".join(passage.text for passage in longest)
+    prompts = {
+        key: (Message(role="user", content=question + texts),) for key, question in keys.items()
+    }
+    missing = [prompt for key, prompt in prompts.items() if key not in stored]
+    work = f"reranks {task.name}"
+    yield forecast_requests(
+        name, spec, work, [*prompts.values()], 0, missing, len(keys) - len(missing)
+    )
 
 
 def forecast_requests(

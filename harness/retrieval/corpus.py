@@ -7,19 +7,21 @@ pieces of the text as it was written.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.config import Profile, Source
 from harness.config.retrieval import RetrievalSpec
 from harness.core.errors import HarnessError, did_you_mean
-from harness.core.hashing import content_hash
+from harness.core.hashing import content_hash, file_hash
 from harness.core.paths import require_inside, suite_file_paths
 from harness.core.sanitize import to_valid_utf8
 from harness.core.scripts import is_unspaced
 from harness.core.text_files import decode_text, read_bytes
 from harness.data.conversions import resolve_conversion
-from harness.data.tables import Table, join_key, load_rows, no_text_reason
+from harness.data.tables import Table, join_key, load_rows, local_file, no_text_reason
 
 FIELDS = ("id", "text")
 TEXTS = (".md", ".txt")
@@ -33,7 +35,8 @@ class Document(NamedTuple):
     text: str
 
 
-class Corpus(NamedTuple):
+@dataclass(frozen=True, eq=False)  # one that was read is told by what it is, not by its many texts
+class Corpus:
     """The documents of a source; `label` names it, and `hash` is that of all ids and texts in order."""
 
     label: str
@@ -64,14 +67,31 @@ def read_corpus(spec: RetrievalSpec, profile: Profile, root: Path) -> Corpus:
             f"profile '{profile.profile}': corpus '{spec.corpus}' is none of its data sets. {hint}"
         )
     source = resolve_conversion(named, root)
+    written = source.model_dump_json(exclude_unset=True)
+    return _read(named.label, written, root, _hash_content(source, root))
+
+
+def _hash_content(source: Source, root: Path) -> str | None:
+    """Return a hash of a source's file or folder; None of what is pinned by its revision or hash."""
+    folder = _folder_of(source, root)
+    if folder is not None:
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        return content_hash([[str(file), file_hash(file)] for file in files])
+    return None if source.path is None else file_hash(local_file(source.path, root))
+
+
+@lru_cache(maxsize=4)  # each model of a plan, its run and its looks asks for it
+def _read(label: str, written: str, root: Path, content: str | None) -> Corpus:
+    """Read a source, as `written`, unless it was read already with this hash of its content."""
+    source = Source.model_validate_json(written)
     folder = _folder_of(source, root)
     if folder is not None:
         documents = list(_texts(folder, source, root))
     else:
         documents = list(_documents(load_rows(source, root), source.fields))
     if not documents:
-        raise HarnessError(f"{named.label}: holds no document to retrieve from.")
-    return Corpus(named.label, documents, content_hash(documents))
+        raise HarnessError(f"{label}: holds no document to retrieve from.")
+    return Corpus(label, documents, content_hash(documents))
 
 
 def _folder_of(source: Source, root: Path) -> Path | None:
@@ -120,6 +140,12 @@ def _documents(table: Table, fields: dict[str, str]) -> Iterator[Document]:
             )
         lines[cells["id"]] = line
         yield Document(cells["id"], cells["text"])
+
+
+@lru_cache(maxsize=4)
+def passages_of(corpus: Corpus, words: int, overlap: int) -> Sequence[Passage]:
+    """Return the passages of a corpus, cut once."""
+    return tuple(cut_into_passages(corpus.documents, words=words, overlap=overlap))
 
 
 def cut_into_passages(

@@ -5,16 +5,18 @@ https://aclanthology.org/D19-1410/), or of a server on this machine that is aske
 """
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.retrieval import EmbeddingSpec
-from harness.core.errors import HarnessError, nearest_file
-from harness.core.hashing import content_hash, file_hash
-from harness.core.sanitize import printable_line
+from harness.core.files import write_atomically
+from harness.core.store import make_writable
 from harness.retrieval.bm25 import Hit, best_hits
+from harness.retrieval.folders import find_folder, name_folder, require_sentence_transformers
+from harness.retrieval.server import SearchError, post_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +26,7 @@ if TYPE_CHECKING:
 
 VECTORS = "vectors.npy"
 BATCH_SIZE = 64  # texts in one request to a server
-TIMEOUT_S = 60.0
-
-
-class SearchError(Exception):
-    """A search that could not be made; the message has the server's own words."""
+PROBE = "What helps against a dry cough at night?"  # by whose vector another model is noticed
 
 
 class Embedder:
@@ -44,7 +42,11 @@ class Embedder:
             HarnessError: no such folder, or the library that it needs is not installed.
         """
         self._spec = spec
-        self._folder = None if spec.checkpoint is None else _find_folder(spec.checkpoint, root)
+        self._folder = (
+            None
+            if spec.checkpoint is None
+            else find_folder(spec.checkpoint, root, "modules.json", "sentence-transformers model")
+        )
 
     @property
     def library(self) -> str:
@@ -53,16 +55,20 @@ class Embedder:
         Raises:
             HarnessError: it is not installed.
         """
-        return "an embeddings server" if self._folder is None else _require_library()
+        if self._folder is None:
+            return "an embeddings server"
+        return require_sentence_transformers("retriever 'dense'")
+
+    @property
+    def is_served(self) -> bool:
+        """Return whether a server makes the vectors."""
+        return self._folder is None
 
     @property
     def identity(self) -> str:
         """Return which model makes the vectors, and what is put before the texts."""
         spec = self._spec
-        if self._folder is None:
-            named = f"{spec.model} at {spec.base_url}"
-        else:
-            named = f"{self._folder.name} {_hash_folder(self._folder)[:12]}"
+        named = spec.server_name if self._folder is None else name_folder(self._folder)
         prefixes = [spec.query_prefix, spec.passage_prefix]
         return named + (f", prefixes {prefixes}" if any(prefixes) else "")
 
@@ -75,11 +81,22 @@ class Embedder:
         vector: Vectors = self._embed([self._spec.query_prefix + text])[0]
         return vector
 
+    def probe(self) -> tuple[float, ...]:
+        """Return the vector of a fixed text.
+
+        Raises:
+            SearchError: the server gave none.
+        """
+        return tuple(float(number) for number in self._embed([PROBE])[0])
+
     def _embed(self, texts: Sequence[str]) -> "Vectors":
         import numpy as np
 
         raw = self._ask_server(texts) if self._folder is None else self._model.encode([*texts])
-        vectors = np.asarray(raw, dtype=np.float32)
+        try:
+            vectors = np.asarray(raw, dtype=np.float32)
+        except (TypeError, ValueError):  # of several lengths, or no numbers
+            vectors = np.empty(0, dtype=np.float32)
         lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
         if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(lengths).all():
             raise SearchError(f"{self.identity} gave no vector of finite numbers for each text")
@@ -93,36 +110,55 @@ class Embedder:
         return SentenceTransformer(str(self._folder), device="cpu", local_files_only=True)
 
     def _ask_server(self, texts: Sequence[str]) -> list[list[float]]:
-        from openai import OpenAI, OpenAIError
-
+        url, who = (
+            f"{(self._spec.base_url or '').rstrip('/')}/embeddings",
+            f"embeddings of {self.identity}",
+        )
         vectors: list[list[float]] = []
-        assert self._spec.model is not None
-        with OpenAI(
-            base_url=self._spec.base_url, api_key="none", timeout=TIMEOUT_S, max_retries=2
-        ) as client:
-            for start in range(0, len(texts), BATCH_SIZE):
-                try:
-                    reply = client.embeddings.create(
-                        model=self._spec.model,
-                        input=[*texts[start : start + BATCH_SIZE]],
-                        encoding_format="float",
-                    )
-                    vectors += [one.embedding for one in reply.data]
-                except (OpenAIError, ValueError, TypeError, AttributeError) as error:
-                    words = printable_line(str(error), limit=160)
-                    raise SearchError(f"embeddings of {self.identity}: {words}") from None
+        for start in range(0, len(texts), BATCH_SIZE):
+            batch = [*texts[start : start + BATCH_SIZE]]
+            body = {"model": self._spec.model, "input": batch, "encoding_format": "float"}
+            reply = post_json(url, body, who)
+            try:
+                by_place = {int(one["index"]): one["embedding"] for one in reply["data"]}
+                vectors += [by_place[place] for place in range(len(batch))]
+            except (KeyError, TypeError, ValueError):
+                raise SearchError(f"{who}: no 'data' with a vector for each text") from None
         return vectors
 
 
-def build_index(texts: Sequence[str], embedder: Embedder, folder: Path) -> None:
+def build_index(texts: Sequence[str], embedder: Embedder, folder: Path, parts: Path) -> None:
     """Write the vectors of the texts into a folder.
+
+    Those of each batch are kept in `parts` until all are there, so that none is made twice where one fails.
 
     Raises:
         SearchError: the server gave none.
     """
     import numpy as np
 
-    np.save(folder / VECTORS, embedder.embed_passages(texts), allow_pickle=False)
+    make_writable(parts)
+    made = []
+    for start in range(0, len(texts), BATCH_SIZE):
+        part = parts / f"{start:09d}.npy"
+        if not part.is_file():
+            vectors = embedder.embed_passages(texts[start : start + BATCH_SIZE])
+            written = BytesIO()
+            np.save(written, vectors, allow_pickle=False)
+            write_atomically(part, written.getvalue())
+        made.append(np.load(part, allow_pickle=False))
+    np.save(folder / VECTORS, np.concatenate(made), allow_pickle=False)
+
+
+def first_vector(folder: Path, parts: Path) -> "Vectors | None":
+    """Return the vector of the first passage that an earlier run made; None if there is none."""
+    import numpy as np
+
+    for made in (folder / VECTORS, parts / f"{0:09d}.npy"):
+        with suppress(OSError, ValueError):  # none, or a damaged one, which is made again
+            vector: Vectors = np.load(made, mmap_mode="r", allow_pickle=False)[0]
+            return vector
+    return None
 
 
 def load_index(folder: Path) -> "Vectors":
@@ -145,29 +181,3 @@ def search_index(vectors: "Vectors", embedder: Embedder, question: str, k: int) 
             f"{embedder.identity} gave a vector of {query.shape[0]} numbers, and the passages have {vectors.shape[1]}"
         )
     return best_hits(vectors @ query, k, above=float("-inf"))
-
-
-def _find_folder(checkpoint: str, root: Path) -> Path:
-    folder = root / checkpoint
-    if not (folder / "modules.json").is_file():
-        raise HarnessError(
-            f"{folder}: is no folder of a sentence-transformers model, which has a 'modules.json'."
-            f"{nearest_file(folder)}"
-        )
-    return folder.resolve()
-
-
-@lru_cache
-def _hash_folder(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return content_hash([[path.relative_to(folder).as_posix(), file_hash(path)] for path in files])
-
-
-def _require_library() -> str:
-    try:
-        return f"sentence-transformers {version('sentence-transformers')}"
-    except PackageNotFoundError:
-        raise HarnessError(
-            "retriever 'dense' with a 'checkpoint' needs sentence-transformers: pip install "
-            "'alignment-harness[dense]'."
-        ) from None

@@ -17,7 +17,7 @@ from harness.models.endpoint import Reply
 from harness.planning.ledger import read_ledger
 from harness.planning.preregistration import read_registrations
 from harness.stores.attached import DAMAGED, attach, open_database
-from harness.types import FoundPassages, Outcome, Record, Response
+from harness.types import FoundPassages, Outcome, PairScore, Record, Response
 
 RECORDS: dict[str, type[BaseModel]] = {
     "response": Response,
@@ -25,6 +25,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "reply": Reply,
     "batch": BatchFile,
     "passages": FoundPassages,
+    "rerank": PairScore,
 }
 FOLDERS = ("checkpoints", "pairs", "best_of", "references", "models")
 # What killed processes leave: files and checkpoints on their way to their places, and merges.

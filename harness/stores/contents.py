@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from harness.retrieval.server import PROBED, is_same_model
+
 # Names of this run, and times: the key, which covers everything else, is the same without them.
 _NOT_CONTENT = {
     "response": ("sample_id", "model"),
@@ -20,11 +22,14 @@ def common_fields(key: str, first: str, second: str) -> str | None:
 
     Several machines may each have a server of their own, which a run then asks whether it holds the
     same model; it need not know of fields in which they differ, such as a path. Answers of a process to
-    probes are what it compares a server with, in its own last digits: the first one's do.
+    probes are what it compares a server with, in its own last digits: the first one's do. So do those of a server of
+    vectors or scores, unless another model gave them.
     """
     if key.startswith("probes "):
         return first
     bodies = json.loads(first), json.loads(second)
+    if key.startswith(PROBED):
+        return first if is_same_model(*(body["values"] for body in bodies)) else None
     if key.startswith(("renewed ", "format ")) or not all("fields" in body for body in bodies):
         return None
     fields, others = (body["fields"] for body in bodies)

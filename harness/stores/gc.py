@@ -20,7 +20,9 @@ from harness.stores.check import find_bad_rows, find_leftovers, size_of
 from harness.types import Record
 
 DAY_S = 86_400.0
-Aged = Literal["response", "outcome", "reply", "passages"]  # the kinds of rows that go by age
+Aged = Literal[
+    "response", "outcome", "reply", "passages", "rerank"
+]  # the kinds of rows that go by age
 
 
 class Garbage(Record):
@@ -42,7 +44,7 @@ def collect_garbage(
 ) -> Garbage:
     """Find what a workspace no longer needs, under its lock, and remove it if `delete` says so.
 
-    Answers, verdicts, replies and passages found more than `older_than_days` ago count as needed no longer; plans,
+    Answers, verdicts, replies, passages and their scores made more than `older_than_days` ago count as needed no longer; plans,
     tries, batch files and what is known of servers do not age.
 
     Raises:

@@ -99,7 +99,14 @@ from harness.types.results import (
     TestResult,
     Unseen,
 )
-from harness.types.retrieval import FoundPassages, GivenPassage, RetrievalCard
+from harness.types.retrieval import (
+    FoundPassages,
+    GivenPassage,
+    PairScore,
+    RerankCard,
+    RetrievalCard,
+    ServerProbe,
+)
 from harness.types.samples import (
     Exchange,
     HygieneFlag,
@@ -170,6 +177,7 @@ __all__ = [
     "OrderAgreement",
     "Outcome",
     "PairDrop",
+    "PairScore",
     "PairSide",
     "PairStatistics",
     "PairWinRate",
@@ -184,6 +192,7 @@ __all__ = [
     "Record",
     "Repeatability",
     "RequirementResult",
+    "RerankCard",
     "Response",
     "RetrievalCard",
     "RunComparison",
@@ -197,6 +206,7 @@ __all__ = [
     "SensitivityRow",
     "SensitivityTable",
     "SensitivityVariant",
+    "ServerProbe",
     "SingleJudgeComparison",
     "SliceComparison",
     "SpendLine",

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from harness.retrieval.rerank import PROBE
 from tests.builders.commands import Done, harness_here
 from tests.builders.embeddings import EmbeddingsServer
 from tests.builders.files import write, write_rows
@@ -163,6 +164,13 @@ def test_statements_that_a_judge_cannot_tell_about_pass_only_at_their_worst(
     assert claim_result["estimate"] == 0.75
 
 
+@pytest.fixture
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat requests at once."""
+    monkeypatch.setattr("harness.retrieval.server.MAX_BACKOFF_S", 0.0)
+
+
+@pytest.mark.usefixtures("without_waiting")
 def test_where_the_search_fails_the_model_has_no_answer_and_its_server_is_not_asked(
     tmp_path: Path,
 ) -> None:
@@ -178,6 +186,34 @@ def test_where_the_search_fails_the_model_has_no_answer_and_its_server_is_not_as
     assert (
         f"'open': {N_ITEMS} of {N_ITEMS} requests failed (retrieval failed: embeddings of" in said
     )
+
+
+@pytest.mark.usefixtures("without_waiting")
+def test_a_failed_reranker_is_never_no_reranking_and_the_next_run_asks_for_the_rest_alone(
+    tmp_path: Path,
+) -> None:
+    with EmbeddingsServer() as reranker, LoopbackServer(answer_from_passages) as server:
+        more = f", rerank: {{base_url: '{reranker.base_url}', model: m, candidates: 5}}"
+        write_world(tmp_path, server.base_url, more=more)
+        planned = harness_here("plan", *RUN[1:], cwd=tmp_path)
+        row = next(row for row in planned.stdout.split("\n") if "reranks items" in row)
+        assert row.split("│")[3].strip() == str(N_ITEMS)
+        reranker.fail = lambda texts: (
+            (400, "no room") if "What is the dose of drug7?" in texts else None
+        )
+        done = run(tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert server.counts == {"ok": 2 * N_ITEMS - 1}
+        report = next(tmp_path.rglob("report.md")).read_text()
+        assert "HTTP 400: no room" in report
+        assert "as reranked by m at " in report
+        reranker.fail = lambda texts: None
+        run(tmp_path)
+        assert server.counts == {"ok": 2 * N_ITEMS}
+        probes = {pair for pair in reranker.pairs if pair[0] == PROBE}
+        assert {reranker.pairs[pair] for pair in reranker.pairs.keys() - probes} == {1}
+    page = next(p.read_text() for p in tmp_path.rglob("items/*.html") if "drug7#1" in p.read_text())
+    assert "and reranked" in page
 
 
 def test_what_was_found_is_measured_on_the_answers_to_a_choice(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ def test_an_equal_corpus_has_an_equal_hash_and_another_text_another(tmp_path: Pa
     assert read(tmp_path, one, two).hash != read(tmp_path, one, two | {"text": "Heat."}).hash
 
 
+def test_a_corpus_is_read_once(tmp_path: Path) -> None:
+    rest: dict[str, object] = {"id": "a", "text": "Rest."}
+    assert read(tmp_path, rest) is read(tmp_path, rest)
+
+
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [

@@ -10,7 +10,7 @@ from harness.core.errors import HarnessError
 from harness.retrieval.corpus import Corpus, Document
 from harness.retrieval.retriever import Retriever, open_retriever
 from harness.types import FoundPassages
-from tests.builders.embeddings import EmbeddingsServer
+from tests.builders.embeddings import EmbeddingsServer, word_counts
 
 TEXTS = ("An inhaler opens the airways.", "Creams keep the skin moist.", "Drink much water.")
 CORPUS = Corpus("made", [Document(f"d{i}", text) for i, text in enumerate(TEXTS)], "hash")
@@ -19,6 +19,7 @@ CORPUS = Corpus("made", [Document(f"d{i}", text) for i, text in enumerate(TEXTS)
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("harness.retrieval.server.MAX_BACKOFF_S", 0.0)
 
 
 def retriever(embeddings: EmbeddingSpec, root: Path = Path()) -> Retriever:
@@ -40,7 +41,50 @@ def test_passages_are_embedded_once_and_kept() -> None:
         spec = EmbeddingSpec(base_url=server.base_url, model="counts", query_prefix="query: ")
         list(retriever(spec).find(["Skin?"]))
         list(retriever(spec).find(["Skin?"]))
-        assert server.asked == {**dict.fromkeys(TEXTS, 1), "query: Skin?": 2}
+        # The first is asked for once more: does the server hold the same model still?
+        assert server.asked == {**dict.fromkeys(TEXTS, 1), TEXTS[0]: 2, "query: Skin?": 2}
+
+
+def test_a_request_that_failed_is_repeated() -> None:
+    told = [(503, "loading"), (429, "busy")]
+    with EmbeddingsServer() as server:
+        server.fail = lambda texts: told.pop() if told else None
+        spec = EmbeddingSpec(base_url=server.base_url, model="counts")
+        (found,) = retriever(spec).find(["What keeps skin moist?"])
+    assert isinstance(found, FoundPassages)
+
+
+def test_a_question_that_the_server_refuses_fails_alone() -> None:
+    with EmbeddingsServer() as server:
+        server.fail = lambda texts: (400, "too long") if "Long?" in texts else None
+        spec = EmbeddingSpec(base_url=server.base_url, model="counts")
+        found = list(retriever(spec).find(["Skin?", "Long?", "Water?"]))
+    assert [isinstance(one, FoundPassages) for one in found] == [True, False, True]
+    assert str(found[1]).endswith("HTTP 400: too long")
+
+
+def test_vectors_made_before_a_failure_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.retrieval.dense.BATCH_SIZE", 1)
+    with EmbeddingsServer() as server:
+        spec = EmbeddingSpec(base_url=server.base_url, model="counts")
+        server.fail = lambda texts: (400, "no") if TEXTS[2] in texts else None
+        assert list(retriever(spec).find(["Skin?"])) != []
+        server.fail = lambda texts: None
+        (found,) = retriever(spec).find(["Skin?"])
+        assert isinstance(found, FoundPassages)
+        assert [server.asked[text] for text in TEXTS[1:]] == [1, 1]
+
+
+def test_another_model_behind_the_server_is_refused_until_a_revision_is_stated() -> None:
+    with EmbeddingsServer() as server:
+        spec = EmbeddingSpec(base_url=server.base_url, model="counts")
+        list(retriever(spec).find(["Skin?"]))
+        server.embed = lambda text: word_counts(text)[::-1]
+        with pytest.raises(HarnessError, match="another model is served"):
+            list(retriever(spec).find(["Skin?"]))
+        stated = spec.model_copy(update={"revision": "second"})
+        (found,) = retriever(stated).find(["Skin?"])
+    assert isinstance(found, FoundPassages)
 
 
 def test_a_server_that_is_down_gives_its_words_and_no_passages() -> None:
@@ -48,7 +92,7 @@ def test_a_server_that_is_down_gives_its_words_and_no_passages() -> None:
         spec = EmbeddingSpec(base_url=server.base_url, model="counts")
     found = list(retriever(spec).find(["Skin?", "Water?"]))
     assert all(isinstance(one, str) and one.startswith("retrieval failed: ") for one in found)
-    assert "Connection error" in str(found[0])
+    assert "no answer (ConnectError" in str(found[0])
 
 
 def test_another_machine_is_refused() -> None:
