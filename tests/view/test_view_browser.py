@@ -125,9 +125,16 @@ def test_a_server_that_has_ended_is_said(context: "BrowserContext", out: Path) -
     page.locator("#live.stale").wait_for()
 
 
+# Texts of the links of the list of runs in whose middle another element lies.
+_COVERED_LINKS = """[...document.querySelectorAll('.runs a')].slice(0, 5).filter(link => {
+    const box = link.getBoundingClientRect(), y = box.y + box.height / 2;
+    return [box.left + 3, box.left + box.width / 2].some(x => !link.contains(document.elementFromPoint(x, y)));
+}).map(link => link.textContent)"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
-def test_pages_do_not_scroll_sideways(browser: "Browser", out: Path, width: int) -> None:
+def test_pages_fit_the_screen_and_cover_no_link(browser: "Browser", out: Path, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844})
     with live_view(out) as (link, site):
         page, seen = open_view(context, link)
@@ -142,6 +149,8 @@ def test_pages_do_not_scroll_sideways(browser: "Browser", out: Path, width: int)
             page.goto(link.partition("/enter/")[0] + path)
             page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") == width, path
+            if path == "/":
+                assert page.evaluate(_COVERED_LINKS) == []
         assert seen == []
     context.close()
 
