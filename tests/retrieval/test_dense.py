@@ -63,6 +63,22 @@ def test_a_question_that_the_server_refuses_fails_alone() -> None:
     assert str(found[1]).endswith("HTTP 400: too long")
 
 
+def test_a_server_that_failed_for_five_questions_in_a_row_is_asked_for_no_more() -> None:
+    asked = list[str]()
+    with EmbeddingsServer() as server:
+        spec = EmbeddingSpec(base_url=server.base_url, model="counts")
+        list(retriever(spec).find(["Skin?"]))  # makes the index
+
+        def fail(texts: list[str]) -> tuple[int, str] | None:
+            asked.extend(texts)
+            return (400, "no") if texts[0].startswith("q") else None
+
+        server.fail = fail
+        found = list(retriever(spec).find([f"q{i}" for i in range(8)]))
+    assert asked[1:] == [f"q{i}" for i in range(5)]
+    assert [str(one).endswith("HTTP 400: no") for one in found] == [True] * 8
+
+
 def test_vectors_made_before_a_failure_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.retrieval.dense.BATCH_SIZE", 1)
     with EmbeddingsServer() as server:

@@ -15,7 +15,8 @@ from harness.core.store import Store
 from harness.models.retrieved import AskedTask, find_passages
 from harness.retrieval.corpus import Corpus, Document
 from harness.retrieval.retriever import open_retriever
-from harness.types import RetrievalCard, Sample, Task
+from harness.stores.contents import common_fields
+from harness.types import RetrievalCard, Sample, ServerProbe, Task
 from tests.builders.embeddings import EmbeddingsServer
 from tests.builders.files import write
 
@@ -122,3 +123,12 @@ def test_a_folder_of_another_model_is_refused(tmp_path: Path) -> None:
     spec = RetrievalSpec(corpus="made", rerank=RerankSpec(checkpoint="m"))
     with pytest.raises(HarnessError, match=r"sequence classification. Found: BertModel"):
         open_retriever(spec, CORPUS, tmp_path)
+
+
+def test_stores_whose_servers_held_two_models_under_one_name_contradict_each_other() -> None:
+    one, rounded, other = (
+        ServerProbe(values=values).model_dump_json()
+        for values in ((0.9, 0.4), (0.9001, 0.4), (0.4, 0.9))
+    )
+    assert common_fields("retrieval m at a server", one, rounded) == one
+    assert common_fields("retrieval m at a server", one, other) is None
