@@ -63,7 +63,8 @@ def load_result(folder: Path, *, hash_tables: bool = True) -> RunResult:
         runs = sorted(str(file.parent) for file in folder.glob(f"*/{RESULTS_FILE}"))
         hint = f" Did you mean {' or '.join(runs[:3])}?" if runs else ""
         if not runs:
-            hint = " `harness runs` lists them." if folder.is_dir() else nearest_file(folder)
+            near = "" if folder.is_dir() else nearest_file(folder)
+            hint = near or " `harness runs` lists them."
         raise HarnessError(
             f"{path}: no such file. Name a run folder that `harness run` wrote.{hint}"
         ) from None

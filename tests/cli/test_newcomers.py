@@ -49,6 +49,11 @@ def test_a_folder_of_runs_names_the_runs_in_it(finished: Path) -> None:
     )
 
 
+def test_a_run_that_is_not_there_is_to_be_found_in_the_list(finished: Path) -> None:
+    done = in_folder_of(finished, "report", "zzz")
+    assert (done.returncode, "`harness runs` lists them" in done.stderr) == (2, True)
+
+
 def test_a_study_that_is_not_there_is_said_before_any_link(finished: Path) -> None:
     done = in_folder_of(finished, "annotate", str(finished), "--after", "nope", "--no-browser")
     assert done.returncode == 2
