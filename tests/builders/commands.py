@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -35,6 +36,25 @@ def harness(
         check=False,
         timeout=timeout_s,
     )
+
+
+def run_until(
+    args: Sequence[str],
+    cwd: Path,
+    reached: Callable[[], bool],
+    then: Callable[[int], None],
+    env: Mapping[str, str] | None = None,
+) -> Done:
+    """`harness ARGS`, to whose process something is done once enough is reached, until it ends."""
+    with (cwd / "stderr.txt").open("w") as errors, subprocess.Popen(
+        [sys.executable, "-m", "harness", *args], cwd=cwd, env=env or environment(),
+        stdout=subprocess.DEVNULL, stderr=errors,
+    ) as process:  # fmt: skip
+        while process.poll() is None and not reached():
+            time.sleep(0.05)
+        then(process.pid)
+        code = process.wait(timeout=300)
+    return Done(args, code, "", (cwd / "stderr.txt").read_text())
 
 
 def harness_here(

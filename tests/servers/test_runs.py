@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 
 from harness.models.serving.process import free_port
 from tests.builders.asking import make_ask, make_endpoint
-from tests.builders.commands import Done, environment, harness
+from tests.builders.commands import Done, harness, run_until
 from tests.builders.files import write, write_rows
 from tests.builders.inference_servers import (
     LLAMA_CPP,
@@ -86,20 +83,12 @@ def make_world(
     return folder
 
 
-def run_until(world: Path, reached: Callable[[], bool], then: Callable[[int], None]) -> int:
-    """Start a run, do something to it or its server once enough is stored, and return its exit code."""
-    with (world / "stderr.txt").open("w") as errors, subprocess.Popen(
-        [sys.executable, "-m", "harness", *COMMAND], cwd=world, env=environment(),
-        stdout=subprocess.DEVNULL, stderr=errors,
-    ) as process:  # fmt: skip
-        while process.poll() is None and not reached():
-            time.sleep(0.05)
-        then(process.pid)
-        return process.wait(timeout=300)
-
-
 def n_stored(world: Path, kind: str) -> int:
     return len(read_bodies(world / ".harness", kind))
+
+
+def stored(world: Path, kind: str, at_least: int) -> Callable[[], bool]:
+    return lambda: n_stored(world, kind) >= at_least
 
 
 def finished(world: Path) -> Done:
@@ -128,11 +117,10 @@ def test_a_server_stopped_in_mid_run_loses_no_answer(model: tuple[Engine, Path],
         world = make_world(
             tmp_path, first.model, first.base_url, ROUGE, n=n, n_tokens=n_tokens, timeout_s=6
         )
-        code = run_until(
-            world, lambda: n_stored(world, "response") >= 2, lambda _: first.process.stop()
-        )
+        enough = stored(world, "response", 2)
+        ended = run_until(COMMAND, world, enough, lambda _: first.process.stop())
     before = read_bodies(world / ".harness", "response")
-    assert (code, "run again to continue" in (world / "stderr.txt").read_text()) == (4, True)
+    assert (ended.returncode, "run again to continue" in ended.stderr) == (4, True)
     with serve(*model, port):
         finished(world)
     after = read_bodies(world / ".harness", "response")
@@ -152,13 +140,12 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
 @pytest.mark.servers
 def test_a_run_that_is_killed_goes_on_where_it_was(served: Served, tmp_path: Path):
     world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
-    code = run_until(
-        world, lambda: n_stored(world, "outcome") >= 2, lambda pid: os.kill(pid, signal.SIGKILL)
-    )
+    enough = stored(world, "outcome", 2)
+    ended = run_until(COMMAND, world, enough, lambda pid: os.kill(pid, signal.SIGKILL))
     before = read_bodies(world / ".harness", "outcome")
     done = harness(*COMMAND, "--format", "json", cwd=world)
     after = read_bodies(world / ".harness", "outcome")
-    assert (code, len(after)) == (-signal.SIGKILL, 2 * 2 * 2)
+    assert (ended.returncode, len(after)) == (-signal.SIGKILL, 2 * 2 * 2)
     assert 2 <= len(before) < len(after)
     assert before.items() <= after.items()
     if served.engine is VLLM:  # without a schema SmolLM2 may give no verdict that can be read
@@ -169,12 +156,11 @@ def test_a_run_that_is_killed_goes_on_where_it_was(served: Served, tmp_path: Pat
 @pytest.mark.servers
 def test_ctrl_c_leaves_a_server_that_answers(served: Served, tmp_path: Path):
     world = make_world(tmp_path, served.model, served.base_url, JUDGED, n=2)
-    code = run_until(
-        world, lambda: n_stored(world, "outcome") >= 1, lambda pid: os.kill(pid, signal.SIGINT)
-    )
+    enough = stored(world, "outcome", 1)
+    ended = run_until(COMMAND, world, enough, lambda pid: os.kill(pid, signal.SIGINT))
     endpoint = make_endpoint(served.base_url, model=served.model, max_tokens=4)
     [(_, reply)] = endpoint.ask_all([make_ask("Hello")])
-    assert (code, reply.problem in (None, "length")) == (130, True)
+    assert (ended.returncode, reply.problem in (None, "length")) == (130, True)
 
 
 @pytest.mark.servers

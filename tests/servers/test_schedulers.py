@@ -22,7 +22,8 @@ PROGRAMS = ENVIRONMENTS / "schedulers" / "bin"
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif(
-        not PROGRAMS.is_dir(), reason="`make test-servers` installs Ray and kubernetes-validate"
+        not (PROGRAMS / "ray").is_file(),
+        reason="`make test-servers` installs Ray and kubernetes-validate",
     ),
 ]
 
