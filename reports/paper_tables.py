@@ -76,8 +76,13 @@ def paper_csv(result: StudyResult) -> str:
 def _caption(result: StudyResult, dash: str) -> str:
     seeds = max((len(arm.seeds) for arm in result.arms), default=0)
     trained = f", {seeds} training seeds each" if seeds > 1 else ""
+    dropped = "".join(
+        f" {arm.name} was dropped after {arm.n_items:,} items."
+        for arm in result.arms
+        if arm.dropped_at
+    )
     return (
-        f"Arms by {result.metric} on {result.looks[-1].n_items:,} items{trained}. Ranks and groups hold together with "
+        f"Arms by {result.metric} on {result.looks[-1].n_items:,} items{trained}.{dropped} Ranks and groups hold together with "
         f"probability {result.confidence:g}: arms that share a letter are not told apart. Intervals are over items "
         f"and training seeds. {dash}: no result."
     )

@@ -113,12 +113,38 @@ def study_summary(result: StudyResult) -> Iterator[str]:
         yield f"without a place, for the reasons below: {', '.join(without)}"
     if result.saving is not None:
         saved = result.saving
-        share = 1 - saved.judgements / saved.judgements_planned
-        trainings = saved.trainings_planned - saved.trainings
+        left_out = saved.judgements_planned - saved.judgements
+        fewer = saved.trainings_planned - saved.trainings
+        trainings = f" and {fewer} of {saved.trainings_planned} trainings"
+        yield from dropped_words(result)
         yield (
             f"dropped at looks: {count(sum(arm.dropped_at is not None for arm in ranked), 'arm')}; saved "
-            f"{percent(share)} of the judgements and {trainings} of {saved.trainings_planned} trainings"
+            f"{percent(left_out / saved.judgements_planned)} of the judgements ({left_out:,} of "
+            f"{saved.judgements_planned:,}){trainings if saved.trainings_planned else ''}"
         )
+
+
+def dropped_words(result: StudyResult) -> Iterator[str]:
+    """Yield for each dropped arm after what it was, and because of which difference."""
+    for look in result.looks:
+        for name, other in look.dropped.items():
+            seeds = f" and {count(len(look.seeds), 'training seed')}" if len(look.seeds) > 1 else ""
+            yield (
+                f"{name} was dropped after look {look.number} ({count(look.n_items, 'item')}{seeds}): {other} is better"
+                f"{_by_how_much(result, name, other, look)}, so that it cannot be the best any more"
+            )
+
+
+def _by_how_much(result: StudyResult, name: str, other: str, look: StudyLook) -> str:
+    """Return the difference for which an arm was dropped; nothing where the other has lost its place since."""
+    for pair in result.pairs:
+        if {pair.first, pair.second} == {name, other}:
+            low, high = sorted((abs(pair.difference.low), abs(pair.difference.high)))
+            return (
+                f" by {number(abs(pair.difference.estimate), 3)} ({number(low, 3)} to {number(high, 3)}, with all pairs "
+                f"of that look at alpha {look.alpha:.3g})"
+            )
+    return ""
 
 
 def rank_words(arm: StudyArm) -> str:
@@ -181,7 +207,7 @@ def _ranking_table(result: StudyResult) -> Table:
             signed_with_interval(arm.strength),
             str(len(arm.seeds) or 1),
             f"{arm.n_missing:,}" if arm.n_missing else ABSENT,
-            f"look {arm.dropped_at}" if arm.dropped_at else ABSENT,
+            f"look {arm.dropped_at}, {count(arm.n_items, 'item')}" if arm.dropped_at else ABSENT,
             arm.recipe or "model of the profile",
         )
         for arm in result.arms
@@ -193,6 +219,8 @@ def _ranking_table(result: StudyResult) -> Table:
     )
     head = ("Rank", "Arm", "Groups", "Mean (95 % interval)", "Log-strength", "Trainings", "Scores missing", "Dropped at", "Recipe")  # fmt: skip
     note = "The interval of a mean is that arm's own; arms are compared by their differences below."
+    if any(arm.dropped_at for arm in result.arms):
+        note += " That of a dropped arm is over the items and arms of its last look alone."
     if result.preference:
         note += " A log-strength is Bradley and Terry's, against the first arm of the study."
     return without_empty_columns(Table(title, head, "rllrrrrll", rows, note=note))

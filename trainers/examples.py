@@ -6,6 +6,7 @@ Example(id="asthma-01", prompt=(system, user), completion="That sounds worrying 
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from harness.config import Metric, Source
 from harness.core.errors import HarnessError
@@ -17,7 +18,9 @@ from harness.data.samples import make_samples
 from harness.data.tables import load_rows
 from harness.types import Record, Sample
 from harness.types.training import Example, LabelledAnswer
-from trainers.recipe import SftRecipe, TrainingSource
+from trainers.recipe import AdapterRecipe, SftRecipe, TrainingSource
+
+T = TypeVar("T")
 
 
 def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example]:
@@ -31,21 +34,31 @@ def load_examples(sources: Sequence[TrainingSource], root: Path) -> list[Example
     ]
 
 
-def load_rows_to_learn(recipe: SftRecipe, root: Path) -> list[Example]:
-    """Load the rows that a recipe learns from its `data`: all, or as many as its `rows` says.
+def rows_to_learn(recipe: AdapterRecipe, examples: Sequence[T]) -> list[T]:
+    """Return the examples that a recipe learns from: all, or as many as its `rows` says.
+
+    They are drawn at random, in the order in which they stand; fewer are a part of more.
 
     Raises:
-        HarnessError: as `load_examples`, or there are fewer rows than that.
+        HarnessError: there are fewer than that.
     """
-    examples = load_examples(recipe.data, root)
     if recipe.rows is None:
-        return examples
+        return list(examples)
     if recipe.rows > len(examples):
         raise HarnessError(
-            f"{recipe.recipe}: 'rows: {recipe.rows:,}' are more than the {len(examples):,} of its data."
+            f"{recipe.recipe}: 'rows: {recipe.rows:,}' are more than the {len(examples):,} {recipe.unit} of its data."
         )
     order = random.Random(1).sample(range(len(examples)), len(examples))
     return [examples[i] for i in sorted(order[: recipe.rows])]
+
+
+def load_rows_to_learn(recipe: SftRecipe, root: Path) -> list[Example]:
+    """Load the rows that a recipe learns from its `data`.
+
+    Raises:
+        HarnessError: as `load_examples` and `rows_to_learn`.
+    """
+    return rows_to_learn(recipe, load_examples(recipe.data, root))
 
 
 def load_samples(source: Source, root: Path, graded_by: Metric | None = None) -> tuple[Sample, ...]:

@@ -39,7 +39,7 @@ class RecipeStage:
     """A recipe, the folder that its relative paths start from, and the stages that it needs.
 
     `name` is the recipe's name in the recipe that needs it, for messages. `key` is equal for equal
-    recipes of one folder. `parent` is None where training starts from nothing, or from a model that
+    recipes of one folder that need equal stages. `parent` is None where training starts from nothing, or from a model that
     exists.
     """
 
@@ -57,6 +57,11 @@ class RecipeStage:
         return [*(self.parent.lineage() if self.parent else ()), self]
 
     @property
+    def needed(self) -> "list[RecipeStage]":
+        """Return the stages that this one needs."""
+        return [s for s in (self.pairs, self.parent, self.best_of, self.reward) if s is not None]
+
+    @property
     def adapter(self) -> Adapter | None:
         """Return what this stage trains: an adapter of its own, or the one that it goes on with."""
         if not isinstance(self.recipe, AdapterRecipe):
@@ -66,10 +71,14 @@ class RecipeStage:
 
 
 class TrainingSeed(NamedTuple):
-    """A training seed, and the seeds of each recipe that is trained with several, by its stage's key."""
+    """A training seed, and the seeds of each recipe that is trained with several, by its own key.
+
+    Without `recipes` every recipe that trains on a parent has this seed, and a base that is trained from
+    nothing keeps its own.
+    """
 
     seed: int
-    recipes: Mapping[str, tuple[int, ...]]
+    recipes: Mapping[str, tuple[int, ...]] | None = None
 
     def of_stage(self, recipe: Recipe, key: str, name: str) -> Recipe:
         """Return the recipe with this seed if it has several, else the recipe as it is.
@@ -77,6 +86,9 @@ class TrainingSeed(NamedTuple):
         Raises:
             HarnessError: it has several seeds without this one, so that it cannot be paired.
         """
+        if self.recipes is None:
+            varied = isinstance(recipe, AdapterRecipe)
+            return recipe.model_copy(update={"seed": self.seed}) if varied else recipe
         seeds = self.recipes.get(key, (self.seed,))
         if self.seed not in seeds:
             raise HarnessError(
@@ -87,7 +99,7 @@ class TrainingSeed(NamedTuple):
 
 
 def seeded_recipes(profile: Profile) -> dict[str, tuple[int, ...]]:
-    """Return the training seeds of the profile's recipes with several, by their stages' keys."""
+    """Return the training seeds of the profile's recipes with several, by their own keys."""
     specs = [spec for spec in profile.models.values() if spec.seeds]
     return {
         _stage_key(*load_recipe(spec.recipe)): spec.seeds
@@ -137,7 +149,9 @@ class _Graph:
                 for role, reference, require in _references(recipe)
             }
             self._under_way.remove(key)
-            stage = RecipeStage(key, name, recipe, root, **needed_stages)
+            needed_keys = [needed.key for needed in needed_stages.values()]
+            whole = content_hash(key, *needed_keys) if needed_keys else key
+            stage = RecipeStage(whole, name, recipe, root, **needed_stages)
             _require_trainable(stage)
             self.stages[key] = stage
         return self.stages[key]

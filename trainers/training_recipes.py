@@ -52,7 +52,8 @@ class AdapterRecipe(RecipeSpec):
     `chat_template` is a file in the recipe's folder or the name of a bundled template; a loaded
     recipe holds the template's text. By default the parent's own template is used. `thinking` sets
     the template's switch of thinking, in training and as the default of the checkpoint. `adapter` says
-    what is trained; `lora` is its short form for that kind.
+    what is trained; `lora` is its short form for that kind. `rows` of the examples (see `unit`) are learnt, drawn
+    at random; fewer are a part of more.
 
     Attributes:
         unit: The name of the examples that the method learns from.
@@ -83,6 +84,7 @@ class AdapterRecipe(RecipeSpec):
     lora: Lora | None = None
     adapter: AdapterBlock | None = Field(default=None, exclude_if=lambda adapter: adapter is None)
     quantisation: AnyQuantisation | None = None
+    rows: int | None = Field(default=None, ge=1, exclude_if=lambda n: n is None)
     trainer: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_serializer(mode="wrap")
@@ -139,8 +141,7 @@ class SftRecipe(AdapterRecipe):
     """Supervised fine-tuning on the completions alone, with TRL's SFTTrainer.
 
     Rows come from `data`, from the `best_of` recipe (rejection sampling), or from both. `rows` of those
-    of `data` are learnt, drawn at random; fewer are a part of more. `holdout` is the share of their
-    questions that is held out for evaluation.
+    of `data` are learnt. `holdout` is the share of their questions that is held out for evaluation.
     """
 
     unit: ClassVar = "rows"
@@ -149,7 +150,6 @@ class SftRecipe(AdapterRecipe):
 
     method: Literal["sft"]
     data: tuple[TrainingSource, ...] = ()
-    rows: int | None = Field(default=None, ge=1, exclude_if=lambda n: n is None)
     best_of: str | None = None
     holdout: float = Field(default=0.0, ge=0.0, lt=1.0, exclude_if=lambda share: share == 0)
 

@@ -23,7 +23,9 @@ from harness.stats.arm_differences import (
 )
 from harness.stats.bradley_terry import Strengths, bradley_terry
 from harness.stats.distributions import t_quantile
+from harness.stats.means import mean_difference
 from harness.stats.rank_groups import Relation, group_letters, rank_ranges, transitive_closure
+from harness.stats.vectors import Interval as Limits
 from harness.stats.vectors import Vector
 from harness.types import Interval
 from harness.types.study import ArmPair
@@ -208,13 +210,15 @@ def compare_at_look(standing: Standing, scores: ArmScores, look: int, alpha: flo
 
 
 def beaten_arms(standing: Standing, names: Sequence[str]) -> dict[str, str]:
-    """Return the arms that cannot be the best any more, each with one that is shown to be better."""
-    found = {}
-    for name in names:
-        above = np.flatnonzero(standing.better[:, standing.names.index(name)])
-        if above.size:
-            found[name] = standing.names[int(above[0])]
-    return found
+    """Return the arms that cannot be the best any more, each with the one that is shown most clearly to be better."""
+    clearest: dict[str, tuple[float, str]] = {}
+    for pair in standing.pairs.values():
+        worse = pair.first if pair.better == pair.second else pair.second
+        if pair.better is None or worse not in names:
+            continue
+        least = min(abs(pair.difference.low), abs(pair.difference.high))
+        clearest[worse] = max(clearest.get(worse, (-1.0, "")), (least, pair.better))
+    return {name: clearest[name][1] for name in names if name in clearest}
 
 
 def final_pairs(standing: Standing) -> list[ArmPair]:
@@ -256,19 +260,28 @@ def place_arms(standing: Standing, means: dict[str, float]) -> dict[str, Place]:
 def arm_mean(scores: ArmScores, name: str) -> Interval | None:
     """Compute an arm's mean with its own 95 % interval over items and seeds; None without any score.
 
-    With gaps it runs from the interval's low end at the least scores to the high end at the greatest.
+    With gaps it runs from the interval's low end at the least scores to the high end at the greatest. Scores that do not
+    vary at all have the betting interval of their items.
     """
     observed, shift = scores.observed[name], 0.5 if scores.preference else 0.0
     if np.isnan(observed).all():
         return None
-    low = two_way_mean(scores.least[name], clusters=scores.clusters)
-    high = two_way_mean(scores.greatest[name], clusters=scores.clusters)
+    low = _mean_limits(scores, scores.least[name]).low + shift
+    high = _mean_limits(scores, scores.greatest[name]).high + shift
     least, greatest = (0.0, 1.0) if scores.preference else (scores.low, scores.high)
     return Interval(
-        estimate=float(np.nanmean(observed)) + shift,
-        low=max(low.interval().low + shift, least) if low.se > 0 else least,
-        high=min(high.interval().high + shift, greatest) if high.se > 0 else greatest,
+        estimate=float(np.nanmean(observed)) + shift, low=max(low, least), high=min(high, greatest)
     )
+
+
+def _mean_limits(scores: ArmScores, values: Votes) -> Limits:
+    mean = two_way_mean(values, clusters=scores.clusters)
+    if mean.se > 0:
+        return mean.interval()
+    found = mean_difference(
+        values.mean(axis=1), clusters=scores.clusters, bounds=(scores.low, scores.high)
+    )
+    return Limits(found.ci_low, found.ci_high)
 
 
 def arm_strengths(

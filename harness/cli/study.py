@@ -9,12 +9,16 @@ from typer.core import TyperGroup
 from harness.cli.options import (
     OUT,
     STORE,
+    Batch,
     Contaminated,
     LaunchFile,
     MaxCost,
     OutFolder,
     OutputFormat,
     RemotePhi,
+    Serve,
+    ServeOption,
+    ShardOption,
     StoreFolder,
     Wait,
     run_context,
@@ -69,21 +73,38 @@ def run(
     launch: LaunchFile = None,
     max_cost: MaxCost = None,
     wait: Wait = 0.0,
+    batch: Batch = None,
+    serve: Serve = None,
+    serve_option: ServeOption = None,
+    shard: ShardOption = None,
     allow_remote_phi: RemotePhi = False,
     allow_contamination: Contaminated = False,
     output: OutputFormat = Format.text,
 ) -> None:
     """Train what is missing, answer, judge and rank; killed, the same command goes on. Exit code 0 where it ends."""
+    from harness.core.errors import HarnessError
     from harness.study.grid import load_grid
     from harness.study.run import run_study
     from harness.study.trainings import count_devices
     from reports.study import describe_study
 
+    if shard is not None:
+        raise HarnessError(
+            "--shard: a study is not done in parts, as arms are compared and dropped on all items together. Leave "
+            "it out; --jobs trains several arms at a time."
+        )
     grid = load_grid(
-        study, allow_contamination=allow_contamination, allow_remote_phi=allow_remote_phi
+        study,
+        allow_contamination=allow_contamination,
+        allow_remote_phi=allow_remote_phi,
+        by_batch=batch is not None,
+        serve=serve,
+        serve_options=serve_option or (),
     )
     bound = grid.study.budget.max_cost if max_cost is None else max_cost
-    with run_context(output, store, launch=launch, max_cost=bound, wait_s=wait) as context:
+    with run_context(
+        output, store, launch=launch, max_cost=bound, batch=batch, wait_s=wait
+    ) as context:
         one_each = count_devices() if grid.arms and launch is None else 1
         at_once = jobs or max(1, one_each)
         result, folder = run_study(grid, context, out=out, jobs=at_once)

@@ -135,7 +135,9 @@ class StudySpec(Spec):
     @model_validator(mode="after")
     def _every_method_has_a_recipe(self) -> "StudySpec":
         for name, changes in self.methods.items():
-            if self.recipe is None and not isinstance(changes.get("recipe"), str):
+            if not isinstance(changes.get("recipe", self.recipe or ""), str):
+                raise field_error(f"methods.{name}.recipe", "names a recipe's file")
+            if self.recipe is None and "recipe" not in changes:
                 raise field_error(f"methods.{name}", "needs a 'recipe', as the study names none")
             for key in ("seed", "rows", "parent"):
                 if key in changes:

@@ -21,6 +21,7 @@ from trainers.examples import (
     load_labelled,
     load_rows_to_learn,
     load_samples,
+    rows_to_learn,
 )
 from trainers.labelled import split_answers
 from trainers.memory import (
@@ -299,10 +300,15 @@ class _StageForecaster:
         elif isinstance(recipe, PreferenceRecipe):
             assert stage.pairs is not None
             pairs = self._results[stage.pairs.key]
-            n_examples = _count_training_examples(recipe, pairs.rows.n, pairs.per_prompt)
+            n = _at_most(recipe, pairs.rows.n)
+            per_prompt = (
+                pairs.per_prompt if n == pairs.rows.n else 1
+            )  # some of each prompt's are left out
+            n_examples = _count_training_examples(recipe, n, per_prompt)
             counts.append(pairs.rows._replace(n=n_examples))
         elif isinstance(recipe, OnlineRecipe):
-            counts.append(_count(recipe.data, stage.root, recipe.reward.graded_by))
+            prompts = _count(recipe.data, stage.root, recipe.reward.graded_by)
+            counts.append(prompts._replace(n=_at_most(recipe, prompts.n)))
         known_counts = [count.n for count in counts if count.n is not None]
         absent = "; ".join(dict.fromkeys(count.absent for count in counts if count.absent))
         return _Count(
@@ -369,6 +375,11 @@ def _count_training_examples(
     return recipe.examples_per_pair * n_training_pairs(pairs, recipe.holdout, per_prompt=per_prompt)
 
 
+def _at_most(recipe: AdapterRecipe, n: int | None) -> int | None:
+    """Return so many examples, or no more than the recipe's `rows`."""
+    return n if n is None or recipe.rows is None else min(n, recipe.rows)
+
+
 def _count(source: Source, root: Path, graded_by: Metric | None = None) -> _Count:
     absent = unavailable_reason(source, root)
     if absent is not None:
@@ -393,7 +404,7 @@ def _count_labelled(recipe: PreferenceRecipe, source: Source, root: Path) -> _Co
     absent = unavailable_reason(source, root)
     if absent is not None:
         return _bound(source, absent)
-    answers = load_labelled(source, root)
+    answers = rows_to_learn(recipe, load_labelled(source, root))
     return _Count(len(split_answers(answers, recipe.holdout, recipe.seed).train))
 
 

@@ -22,30 +22,36 @@ from harness.analysis.arms import (
     look_levels,
     place_arms,
 )
-from harness.selftest.simulation import ALPHA, Trial, symmetric
+from harness.selftest.simulation import ALPHA, Trial, skewed, symmetric
 
 N_SEEDS = 3
 SEED_SD = 0.2  # of an arm's mean between trainings, in points
 UNSTABLE = (1.0, 0.1, 0.1, 0.1)
 GAIN = 1.0  # of the one better arm, in points
 WORSE = 2.0  # of the one clearly worse arm
+PARENT_SD = 0.5  # of the part that all arms' trainings with one seed share
 WIN_SD = 0.35  # of an item's part in a win score
 SIZES = (100, 500)
 LARGE = (500,)
-LOOKS = (0.25, 0.5)  # shares of the items before the last look
+LOOKS = (0.05, 0.25)  # shares of the items before the last look
 MIN_ITEMS_ALONE_ERROR = 0.4  # which the negative controls must reach
 MIN_ONE_VARIANCE_ERROR = 0.08
-MIN_SAVED = 0.3  # of the verdicts, where every pair is judged and one arm of four is clearly worse
+MIN_SAVED = 0.3  # of the verdicts, where every pair is judged and one arm of four is worse, or one is clearly better
 
 Matrix = NDArray[np.float64]
 
 
 class World(NamedTuple):
-    """The arms' true means, and the standard deviations of their trainings."""
+    """The arms' true means, and the standard deviations of their trainings and of the parents they share.
+
+    `skewed` scores have rare disasters.
+    """
 
     means: tuple[float, ...]
     seed_sds: tuple[float, ...]
     pairwise: bool = False
+    parent_sd: float = 0.0
+    skewed: bool = False
 
 
 def equal_arms(n_arms: int, seed_sd: float = SEED_SD) -> World:
@@ -62,6 +68,7 @@ def study_trials(limit: float) -> Iterator[Trial]:
         f"4 {same.format(0.5)}": equal_arms(4, 0.5),
         f"8 {same.format(0.5)}": equal_arms(8, 0.5),
         "4 equal arms, one is unstable": four._replace(seed_sds=UNSTABLE),
+        "4 equal arms from the same parents": four._replace(parent_sd=PARENT_SD),
     }.items():
         told = partial(_tells_apart, world)
         yield Trial("study: told apart", title, "error", limit, told, SIZES)
@@ -77,11 +84,18 @@ def study_trials(limit: float) -> Iterator[Trial]:
     # Arms dropped at looks.
     dropped = partial(_drops_one_of_the_best, four)
     yield Trial("study: a best arm dropped", f"4 {same.format(0.2)}", "error", limit, dropped, SIZES)  # fmt: skip
+    dropped = partial(_drops_one_of_the_best, four._replace(skewed=True))
+    yield Trial("study: a best arm dropped", "4 equal arms, rare disasters", "error", limit, dropped, SIZES)  # fmt: skip
     kept = partial(_drops_one_of_the_best, four._replace(means=worse))
     title = f"4 arms, one worse by {WORSE:g}"
     yield Trial("study: a best arm dropped", title, "error", limit, kept, LARGE)
+    alone = "study: looks, every arm judged by itself"
     saved = partial(_share_saved, four._replace(means=worse))
-    yield Trial("study: looks, every arm judged by itself", title, "saved", None, saved, LARGE)
+    yield Trial(alone, title, "saved", None, saved, LARGE)
+    saved = partial(_share_saved, equal_arms(3)._replace(means=worse[1:]))
+    yield Trial(alone, f"3 arms, one worse by {WORSE:g}", "saved", None, saved, LARGE)
+    saved = partial(_share_saved, four._replace(means=(WORSE, 0.0, 0.0, 0.0)))
+    yield Trial(alone, f"4 arms, one better by {WORSE:g}", "saved", MIN_SAVED, saved, LARGE)
     wins = wins._replace(means=(0.0, 0.0, 0.0, -0.3))
     saved = partial(_share_saved, wins)
     title = "4 arms, one wins 0.2"
@@ -89,8 +103,8 @@ def study_trials(limit: float) -> Iterator[Trial]:
     kept = partial(_drops_one_of_the_best, wins)
     yield Trial("study: a best arm dropped, pairwise", title, "error", limit, kept, LARGE)
     # Negative controls.
-    alone = partial(_items_alone, equal_arms(4))
-    yield Trial("study: one checkpoint of each arm", f"4 {same.format(0.2)}", "control", MIN_ITEMS_ALONE_ERROR, alone, LARGE)  # fmt: skip
+    items_alone = partial(_items_alone, equal_arms(4))
+    yield Trial("study: one checkpoint of each arm", f"4 {same.format(0.2)}", "control", MIN_ITEMS_ALONE_ERROR, items_alone, LARGE)  # fmt: skip
     one = partial(_one_variance, four._replace(seed_sds=UNSTABLE))
     yield Trial("Tukey: one variance between seeds", "4 equal arms, one is unstable", "control", MIN_ONE_VARIANCE_ERROR, one, LARGE)  # fmt: skip
 
@@ -103,15 +117,17 @@ def draw_arms(rng: np.random.Generator, world: World, n: int, n_seeds: int = N_S
     trained = (
         np.array(world.means)[:, None]
         + rng.normal(0, 1, (len(world.means), n_seeds)) * (np.array(world.seed_sds)[:, None])
+        + rng.normal(0, 1, (1, n_seeds)) * world.parent_sd
     )
+    of_scores = skewed if world.skewed else symmetric
     if world.pairwise:
         return _of_matrices(_draw_wins(rng, trained, n), preference=True)
-    of_items = symmetric(rng, n)
+    of_items = of_scores(rng, n)
     arms = []
     for means in trained:
-        shared = symmetric(rng, n)[:, None] / 2
+        shared = of_scores(rng, n)[:, None] / 2
         arms.append(
-            of_items[:, None] + means + shared + symmetric(rng, n * n_seeds).reshape(n, -1) / 2
+            of_items[:, None] + means + shared + of_scores(rng, n * n_seeds).reshape(n, -1) / 2
         )
     return _of_matrices(arms, preference=False)
 

@@ -33,9 +33,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.stats.distributions import noncentral_t_tail, t_quantile
+from harness.stats.distributions import t_quantile
 from harness.stats.means import mean_difference, mean_moments
-from harness.stats.vectors import Interval, Vector, bisect_flip, check_fraction, cluster_sums
+from harness.stats.vectors import Interval, Vector, check_fraction, cluster_sums
+
+DRAWS = 4000  # of variances and errors, for the smallest difference that is found
 
 
 class Arm(NamedTuple):
@@ -174,28 +176,46 @@ def _seed_variance(first: Arm, second: Arm, pooled: SeedVariance) -> SeedVarianc
 
 
 def detectable_difference(
-    *, level: float, n_items: int, n_seeds: int, sd: float, seed_sd: float, power: float = 0.8
+    *,
+    level: float,
+    n_items: int,
+    n_seeds: int,
+    n_arms: int,
+    sd: float,
+    seed_sd: float,
+    power: float = 0.8,
 ) -> float:
-    """Compute the smallest true difference of two arms that is found with chance `power`, roughly.
+    """Compute the smallest true difference of two arms that is found with chance `power`.
 
-    The variance is sd^2 / n + 2 seed_sd^2 / S, with Satterthwaite's degrees of freedom of the pair's own trainings.
+    Variances and errors are drawn as normal scores have them and put through the rule of `compare_arms`: a draw finds
+    what is larger than its critical distance less its error, and `power` of the draws find the answer. Half of an
+    item's own variance is taken to be new in every training.
 
     Args:
         level: The level of each pair, as of `pair_level`.
         n_items: Items, or equal clusters of them.
         n_seeds: Trainings of each arm; of one, nothing is known between trainings and `seed_sd` does not count.
-        sd: Standard deviation of the items' differences.
+        n_arms: Arms whose variances between trainings are pooled.
+        sd: Standard deviation of the items' differences between one training of each arm.
         seed_sd: Standard deviation of an arm's mean between trainings.
         power: The chance to find it.
     """
-    parts = [(sd**2 / n_items, n_items - 1)]
+    rng = np.random.default_rng(1)
+    df_items, df_seeds = n_items - 1, n_seeds - 1
+    new = sd**2 / 4 / n_items  # variance of an arm's mean by what is new in one training
+    true_items = (1 + 1 / n_seeds) / 2 * sd**2 / n_items
+    of_items = true_items * rng.chisquare(df_items, DRAWS) / df_items
+    variance, seed_part, error_variance = of_items, 0.0, true_items
     if n_seeds > 1:
-        parts.append((2 * seed_sd**2 / n_seeds, 2 * (n_seeds - 1)))
-    variance = sum(part for part, _ in parts)
-    df = variance**2 / sum(part**2 / of_part for part, of_part in parts)
-    critical, se = t_quantile(level / 2, df), math.sqrt(variance)
-    return bisect_flip(
-        lambda shift: noncentral_t_tail(critical, df, shift / se) >= power,
-        low=0.0,
-        high=se * (3 * critical + 3),
-    )
+        v = (seed_sd**2 + new) * rng.chisquare(df_seeds, (DRAWS, n_arms)) / df_seeds
+        own, pooled = v[:, 0] + v[:, 1], 2 * v.mean(axis=1)
+        df_own = own**2 / ((v[:, 0] ** 2 + v[:, 1] ** 2) / df_seeds)
+        of_seeds = np.maximum(own, pooled) / n_seeds
+        seed_part = of_seeds**2 / np.where(own >= pooled, df_own, n_arms * df_seeds)
+        variance = of_items + of_seeds - 2 * new / n_seeds
+        variance = np.maximum(variance, np.maximum(of_items, of_seeds))
+        error_variance += 2 * seed_sd**2 / n_seeds
+    df = variance**2 / (of_items**2 / df_items + seed_part)
+    critical = np.array([t_quantile(level / 2, each) for each in df])
+    errors = math.sqrt(error_variance) * rng.standard_normal(DRAWS)
+    return float(np.quantile(critical * np.sqrt(variance) - errors, power))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,16 @@ from harness.analysis.arms import (
 )
 from harness.artifacts.scores import read_scores
 from harness.core.hashing import environment
+from harness.models.model_folder import MANIFEST
 from harness.runs.run import FinishedRun
 from harness.study.costs import cost_of_arm, mark_fronts
-from harness.study.grid import Grid, Look
+from harness.study.grid import Arm, Grid, Look
 from harness.study.statement import Stated
 from harness.study.trainings import Trained
 from harness.types import ANSWERED_BEFORE, Caveat, Interval
 from harness.types.study import ArmPair, StudyArm, StudyLook, StudyResult, StudySaving
+from trainers.checkpoint import load_manifest
+from trainers.recipe import AdapterRecipe, parent_directory
 
 # Caveats of single runs that a study answers itself, or that are about a comparison with the first arm.
 _OF_RUNS_ALONE = {ANSWERED_BEFORE, "plan_changed", "flags_matter", "one_training_each", "limited"}
@@ -198,11 +202,13 @@ def _caveats(grid: Grid, outcome: Outcome, stated: Stated) -> Iterator[Caveat]:
             text="Each recipe was trained once. Differences are about these checkpoints: how far trainings of one "
             "recipe differ is not known, and another seed may give another order.",
         )
-    if any(arm.recipe.parent.recipe for arm in grid.arms.values() if hasattr(arm.recipe, "parent")):
+    fixed = sorted({name for arm in grid.arms.values() for name in _trained_once(arm)})
+    if fixed:
         yield Caveat(
             code="one_parent",
-            text="Arms start from parents that were trained once, with their recipes' own seeds. What other parents "
-            "would change is not in the intervals.",
+            text=f"Arms start from what was trained once: {', '.join(fixed)}. The ranking is of recipes on these "
+            "parents; what other trainings of them would change is not in the intervals. Name a parent by its recipe, "
+            "and the study's seeds reach it.",
         )
     if stated.others:
         yield Caveat(
@@ -210,6 +216,15 @@ def _caveats(grid: Grid, outcome: Outcome, stated: Stated) -> Iterator[Caveat]:
             text=f"Other studies were stated under this name in this workspace before: "
             f"{', '.join(stated.others)}. A study that was changed after its results were seen is an exploration.",
         )
+
+
+def _trained_once(arm: Arm) -> Iterator[str]:
+    """Yield the checkpoints of trainings of ours that an arm starts from, whatever its seed."""
+    for stage in arm.stages(arm.recipe.seed)[-1].lineage():
+        if isinstance(stage.recipe, AdapterRecipe) and stage.parent is None:
+            folder = Path(parent_directory(stage.recipe.parent, stage.root))
+            if (folder / MANIFEST).is_file() and load_manifest(folder).method != "pretrain":
+                yield folder.name
 
 
 def _caveats_of_run(caveats: Sequence[Caveat]) -> Iterator[Caveat]:

@@ -1,14 +1,14 @@
 """What an arm took, as the manifests of its checkpoints recorded it, and which arms are worth their cost."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from harness.training.context import TrainedModel
 from harness.types.study import ArmCost, StudyArm
-from trainers.checkpoint import load_manifest
+from trainers.checkpoint import CheckpointManifest, load_manifest, trace_manifests
 
 COSTS = ("trainable_parameters", "peak_memory_bytes", "training_seconds", "training_tokens", "training_cost")  # fmt: skip
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -25,7 +25,21 @@ class Facts(NamedTuple):
 
 def facts_of(trained: TrainedModel) -> Facts:
     """Read what a training took from its checkpoint's manifest."""
-    facts = load_manifest(Path(trained.directory)).facts
+    return _facts(load_manifest(Path(trained.directory)))
+
+
+def seconds_spent(trainings: Iterable[TrainedModel]) -> float:
+    """Sum the seconds of trainings and of those that they started from, each checkpoint once."""
+    manifests = {
+        manifest.fingerprint: manifest
+        for trained in trainings
+        for manifest in trace_manifests(Path(trained.directory))
+    }
+    return sum(_facts(manifest).seconds or 0 for manifest in manifests.values())
+
+
+def _facts(manifest: CheckpointManifest) -> Facts:
+    facts = manifest.facts
     mebibytes = _first_number(facts, "peak memory")
     return Facts(
         _first_number(facts, "trainable parameters"),

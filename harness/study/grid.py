@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +16,14 @@ from harness.core.hashing import content_hash
 from harness.core.yaml_loader import Document, read_yaml
 from harness.data.tasks import plan_tasks
 from harness.types import Task
-from trainers.recipe import SftRecipe, TrainingRecipe, change_recipe, find_recipe
-from trainers.recipe_graph import recipe_graph, require_policy_recipe
+from trainers.recipe import PretrainRecipe, TrainingRecipe, change_recipe, find_recipe
+from trainers.recipe_graph import (
+    RecipeStage,
+    TrainingSeed,
+    recipe_graph,
+    require_policy_recipe,
+    require_servable,
+)
 
 # Keys of a recipe that stand in for each other: to change one is to leave out the other.
 _SAME_PLACE = {"adapter": "lora", "lora": "adapter"}
@@ -33,9 +40,9 @@ class Arm(NamedTuple):
     root: Path
     source: str
 
-    def of_seed(self, seed: int) -> TrainingRecipe:
-        """Return the recipe with a training seed in the place of its own."""
-        return self.recipe.model_copy(update={"seed": seed})
+    def stages(self, seed: int) -> list[RecipeStage]:
+        """Return what is made for one training: the parents too have its seed; the arm's own stage is last."""
+        return recipe_graph(self.recipe, self.root, seed=TrainingSeed(seed))
 
 
 class Look(NamedTuple):
@@ -51,7 +58,7 @@ class Grid(NamedTuple):
     """A study with everything that it names, read and checked; `arms` are by name.
 
     What a run refuses without consent may be allowed: items that are in the training data, and protected data
-    at endpoints elsewhere.
+    at endpoints elsewhere. `serve` and `by_batch` say how answers are got, as in a run.
     """
 
     study: StudySpec
@@ -62,6 +69,9 @@ class Grid(NamedTuple):
     profile_root: Path
     allow_contamination: bool = False
     allow_remote_phi: bool = False
+    by_batch: bool = False
+    serve: str | None = None
+    serve_options: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,9 +82,12 @@ class Grid(NamedTuple):
     def stated(self) -> str:
         """Return a hash of everything that decides the ranking."""
         study = self.study.model_dump(mode="json", exclude={"title", "budget"})
-        recipes = [[arm.name, arm.recipe] for arm in self.arms.values()]
+        seed = self.study.training_seeds[0]
+        recipes = [
+            [arm.name, *(stage.recipe for stage in arm.stages(seed))] for arm in self.arms.values()
+        ]
         models = [self.profile.models[name] for name in self.study.models]
-        return content_hash(study, self.suite, recipes, models)
+        return content_hash(study, self.suite, recipes, models, self.ranked_task.items_hash)
 
     def request(self, names: Sequence[str], look: Look) -> Request:
         """Return the request of a run of some of the arms.
@@ -84,6 +97,7 @@ class Grid(NamedTuple):
         """
         specs = {name: self._spec(name, look.seeds) for name in self.names}
         profile = self.profile.model_copy(update={"models": {**self.profile.models, **specs}})
+        profile = profile.served_by(self.serve, self.serve_options)
         return check_request(
             Request(
                 suite=self.suite.model_copy(update={"gate": None}),
@@ -94,6 +108,7 @@ class Grid(NamedTuple):
                 limit=look.limit,
                 allow_contamination=self.allow_contamination,
                 allow_remote_phi=self.allow_remote_phi,
+                by_batch=self.by_batch,
                 order_seed=self.study.order_seed if self.study.looks else None,
             )
         )
@@ -113,20 +128,37 @@ class Grid(NamedTuple):
         return next(task for task in tasks if metric_of(self.study.metric) in task.metrics)
 
     def looks(self, n_items: int) -> list[Look]:
-        """Return the looks at so many items; the last has all of them and every seed."""
+        """Return the looks at so many items; the last has all of them and every seed.
+
+        Raises:
+            HarnessError: a look shows nothing more than the one before it.
+        """
         seeds = self.study.training_seeds
         looks = [
             Look(number, seeds[: spec.seeds], share, share)
             for number, spec in enumerate(self.study.looks, start=1)
             for share in [math.ceil(spec.items * n_items)]
         ]
-        return [*looks, Look(len(looks) + 1, seeds, None, n_items)]
+        looks.append(Look(len(looks) + 1, seeds, None, n_items))
+        for one, following in pairwise(looks):
+            if (one.n_items, one.seeds) == (following.n_items, following.seeds):
+                raise HarnessError(
+                    f"study '{self.study.study}': looks: look {one.number} and the one after it would both have "
+                    f"{one.n_items:,} of {n_items:,} items and the same seeds. Leave one out."
+                )
+        return looks
 
 
 def load_grid(
-    path_or_name: str, *, allow_contamination: bool = False, allow_remote_phi: bool = False
+    path_or_name: str,
+    *,
+    allow_contamination: bool = False,
+    allow_remote_phi: bool = False,
+    by_batch: bool = False,
+    serve: str | None = None,
+    serve_options: Iterable[str] = (),
 ) -> Grid:
-    """Read a study with its recipes, suite and profile, and check all of them.
+    """Read a study with its recipes, suite and profile, and check all of them; options are as those of a run.
 
     Raises:
         HarnessError: a mistake in one of the files, with its line.
@@ -135,6 +167,7 @@ def load_grid(
     suite, suite_root = load_suite(study.suite, search_dir=_suites_beside(file, study.suite))
     profile, profile_root = load_profile(study.profile)
     arms = {arm.name: arm for arm in _make_arms(study, file)}
+    _refuse_equal_recipes(arms.values(), file)
     grid = Grid(
         study=study,
         arms=arms,
@@ -144,9 +177,15 @@ def load_grid(
         profile_root=profile_root,
         allow_contamination=allow_contamination,
         allow_remote_phi=allow_remote_phi,
+        by_batch=by_batch,
+        serve=serve,
+        serve_options=tuple(serve_options),
     )
     _check_metric(grid, file)
     _check_models(grid, file)
+    models = grid.request(grid.names, Look(0, (), None, 0)).profile.models
+    for name, arm in grid.arms.items():
+        require_servable(arm.stages(arm.recipe.seed)[-1], models[name].serve, f"arm '{name}'")
     return grid
 
 
@@ -156,6 +195,19 @@ def _suites_beside(file: Path, suite: str) -> Path:
     return (
         loops if not (file.parent / suite).is_file() and (loops / suite).is_file() else file.parent
     )
+
+
+def _refuse_equal_recipes(arms: Iterable[Arm], file: Path) -> None:
+    """Refuse one recipe under two names: of the same seeds come the same checkpoints, told apart by nothing."""
+    known: dict[str, str] = {}
+    for arm in arms:
+        key = arm.stages(arm.recipe.seed)[-1].key
+        if key in known:
+            raise HarnessError(
+                f"{file}: methods: '{known[key]}' and '{arm.name}' are the same recipe, and its seeds would give the same "
+                "checkpoints twice. Remove one; how far trainings of one recipe differ is shown by its seeds."
+            )
+        known[key] = arm.name
 
 
 def _check_metric(grid: Grid, file: Path) -> None:
@@ -225,9 +277,9 @@ def _make_arm(
     lines = _lines(written, ("methods", method), recipe_file)
     recipe = change_recipe(Document(data, lines), path, file)
     kind = require_policy_recipe(recipe, str(source))
-    if rows is not None and not isinstance(kind, SftRecipe):
+    if isinstance(kind, PretrainRecipe):
         raise HarnessError(
-            f"{file}: rows: only recipes of 'method: sft' have 'rows', and '{source}' is of '{kind.method}'."
+            f"{file}: methods.{method}: '{source}' trains a base model from nothing, and an arm starts from one."
         )
     recipe_graph(kind, path.parent)  # what it needs is there
     words = f"{source} with {method}" if changed else str(source)

@@ -1,5 +1,6 @@
 """What a study would do, told before anything is trained: work, cost, time, and the differences that it can find."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -8,19 +9,26 @@ from harness.analysis.arms import look_levels
 from harness.config import metric_of
 from harness.core.errors import HarnessError
 from harness.core.store import Store
+from harness.gate.feasibility import effective_sample_size
 from harness.models.session import EndpointSession
 from harness.planning.forecast import forecast_task
 from harness.planning.plan import make_plan
 from harness.planning.remote import RemoteForecast, forecast_remote
 from harness.planning.seeds import SEED_SHARE
-from harness.planning.training import TrainingForecast, forecast_stages
+from harness.planning.training import (
+    SamplingForecast,
+    TrainingForecast,
+    describe_training,
+    forecast_stages,
+)
+from harness.scoring.checklist import task_of_column
 from harness.stats.arm_differences import detectable_difference, pair_level
 from harness.study.grid import Grid, Look, load_grid
 from harness.types import Record
 from judges.factory import load_judges
 from judges.panel import make_panels
 from trainers.checkpoint import load_manifest
-from trainers.recipe_graph import RecipeStage, recipe_graph
+from trainers.recipe import AdapterRecipe
 
 SHOWN_SEEDS = (3, 5, 10)
 
@@ -39,20 +47,24 @@ class ArmForecast(Record):
 
 
 class LookForecast(Record):
-    """A look: its seeds, items and alpha, and the difference at which a worse arm is dropped 80 % of the time."""
+    """A look: its seeds, items and alpha, and the difference at which a worse arm is dropped 80 % of the time.
+
+    None where the scale is shorter.
+    """
 
     number: int
     n_seeds: int
     n_items: int
     alpha: float
-    detectable: float
+    detectable: float | None
 
 
 class StudyForecast(Record):
     """What a study would take at most, and what it can find.
 
-    `detectable` is the smallest difference of two arms that is found 80 % of the time, by the number of
-    seeds, if items' differences have the standard deviation `sd` and trainings of one recipe `seed_sd`.
+    `parents` are the trainings that arms start from, by recipe, and `sampling` the answers that are sampled and judged
+    for training data. `detectable` is the smallest difference of two arms that is found 80 % of the time, by the
+    number of seeds (None: no difference on the scale is), if items' differences have the standard deviation `sd` and trainings of one recipe `seed_sd`.
     `seconds_per_step` is the median of the checkpoints in the store, None without any.
     """
 
@@ -61,7 +73,8 @@ class StudyForecast(Record):
     alpha: float
     n_items: int
     arms: tuple[ArmForecast, ...]
-    parents: tuple[str, ...]
+    parents: dict[str, int]
+    sampling: tuple[SamplingForecast, ...]
     models: tuple[str, ...]
     trainings: int
     answers: int
@@ -75,7 +88,7 @@ class StudyForecast(Record):
     sd: float
     seed_sd: float
     n_seeds: int
-    detectable: dict[int, float]
+    detectable: dict[int, float | None]
     remote: tuple[RemoteForecast, ...]
 
 
@@ -96,24 +109,37 @@ def forecast_study(path_or_name: str, store: Path) -> StudyForecast:
     tasks = [forecast_task(task, panels, request) for task in plan.tasks]
     # The trainings.
     arms = [_forecast_arm(grid, name) for name in grid.arms]
-    own = {grid.arms[name].recipe.recipe for name in grid.arms}
-    parents = {stage.recipe.recipe for stage in _stages(grid)} - own
-    steps = [arm.steps for arm in arms]
+    graphs = [arm.stages(seed) for arm in grid.arms.values() for seed in study.training_seeds]
+    made = {stage.key: stage for graph in graphs for stage in graph}
+    trained = [key for key, stage in made.items() if isinstance(stage.recipe, AdapterRecipe)]
+    before = made.keys() - {graph[-1].key for graph in graphs}
+    parents = Counter(made[key].recipe.recipe for key in trained if key in before)
+    whole = forecast_stages(made.values(), grid.profile)
+    steps = [stage.steps for stage in whole.stages]
     per_step = _seconds_per_step(store)
-    in_all = None if None in steps else sum(s or 0 for s in steps) * len(study.training_seeds)
+    in_all = None if None in steps else sum(s or 0 for s in steps)
     hours = None if in_all is None or per_step is None else in_all * per_step / 3600
     price = study.budget.price_per_hour
     # What can be found.
-    sd = grid.suite.metrics[metric_of(study.metric)].assumed_sd_of(study.metric)
+    metric = grid.suite.metrics[metric_of(study.metric)]
+    sd = metric.assumed_sd_of(study.metric)
     n_pairs = len(grid.names) * (len(grid.names) - 1) // 2
     levels = look_levels(study.alpha, len(looks))
     n_seeds = len(study.training_seeds)
+    units, _ = effective_sample_size(task_of_column(grid.ranked_task, study.metric))
 
-    def smallest(n_items: int, n_seeds: int, alpha: float) -> float:
-        level = pair_level(alpha, n_pairs)
-        return detectable_difference(
-            level=level, n_items=n_items, n_seeds=n_seeds, sd=sd, seed_sd=SEED_SHARE * sd
+    widest = metric.max_difference_of(study.metric)
+
+    def smallest(items: int, n_seeds: int, alpha: float) -> float | None:
+        found = detectable_difference(
+            level=pair_level(alpha, n_pairs),
+            n_items=max(2, round(units * items / n_items)),
+            n_seeds=n_seeds,
+            n_arms=len(grid.names),
+            sd=sd,
+            seed_sd=SEED_SHARE * sd,
         )
+        return found if found < widest else None
 
     return StudyForecast(
         study=study.study,
@@ -121,9 +147,10 @@ def forecast_study(path_or_name: str, store: Path) -> StudyForecast:
         alpha=study.alpha,
         n_items=n_items,
         arms=tuple(arms),
-        parents=tuple(sorted(parents)),
+        parents=dict(parents),
+        sampling=tuple(whole.sampling),
         models=study.models,
-        trainings=n_seeds * len(arms),
+        trainings=len(trained),
         answers=sum(task.answers for task in tasks),
         judgements=sum(task.judgements for task in tasks),
         steps=in_all,
@@ -143,7 +170,7 @@ def forecast_study(path_or_name: str, store: Path) -> StudyForecast:
 
 
 def _forecast_look(
-    look: Look, alpha: float, smallest: Callable[[int, int, float], float]
+    look: Look, alpha: float, smallest: Callable[[int, int, float], float | None]
 ) -> LookForecast:
     return LookForecast(
         number=look.number,
@@ -154,14 +181,9 @@ def _forecast_look(
     )
 
 
-def _stages(grid: Grid) -> Iterator[RecipeStage]:
-    for arm in grid.arms.values():
-        yield from recipe_graph(arm.recipe, arm.root)
-
-
 def _forecast_arm(grid: Grid, name: str) -> ArmForecast:
     arm = grid.arms[name]
-    forecast = forecast_stages(recipe_graph(arm.recipe, arm.root), grid.profile)
+    forecast = forecast_stages(arm.stages(arm.recipe.seed), grid.profile)
     own: TrainingForecast | None = forecast.stages[-1] if forecast.stages else None
     stated = ArmForecast(name=name, source=arm.source, trainings=len(grid.study.training_seeds))
     if own is None:
@@ -210,8 +232,9 @@ def describe_study_plan(forecast: StudyForecast) -> Iterator[str]:
         yield f"  {arm.name}: {arm.source}: {', '.join(facts)}"
         yield from (f"    {note}" for note in arm.notes)
     yield from (f"  {name}: a model of the profile" for name in forecast.models)
-    if forecast.parents:
-        yield f"  trained once for all of them, unless the store has it: {', '.join(forecast.parents)}"
+    for name, n in forecast.parents.items():
+        yield f"  {name}: what arms start from, {n} training{'s' if n > 1 else ''}"
+    yield from describe_training([], forecast.sampling)
     yield (
         f"At most {forecast.trainings} trainings, {forecast.answers:,} answers and {forecast.judgements:,} "
         "verdicts; what the store has is not made again."
@@ -241,21 +264,28 @@ def _describe_time(forecast: StudyForecast) -> Iterator[str]:
 
 
 def _describe_power(forecast: StudyForecast) -> Iterator[str]:
-    planned = forecast.detectable[forecast.n_seeds]
     seeds = f"{forecast.n_seeds} training seeds" if forecast.n_seeds > 1 else "one training each"
     yield (
-        f"Two arms {planned:.2g} apart are told apart 80 % of the time with {seeds}, all {forecast.n_pairs} pairs "
-        f"together at alpha {forecast.alpha:g}"
+        f"Two arms {_apart(forecast.detectable[forecast.n_seeds])} are told apart 80 % of the time with {seeds}, all "
+        f"{forecast.n_pairs} pairs together at alpha {forecast.alpha:g}"
     )
     others = [
-        f"{value:.2g} with {n}" for n, value in forecast.detectable.items() if n != forecast.n_seeds
+        f"{_apart(value)} with {n}"
+        for n, value in forecast.detectable.items()
+        if n != forecast.n_seeds
     ]
     yield (
-        f"  ({', '.join(others)}), if items differ by a standard deviation of {forecast.sd:.2g} and trainings "
-        f"of one recipe by {forecast.seed_sd:.2g}"
+        f"  ({', '.join(others)}), if items of single trainings differ by a standard deviation of {forecast.sd:.2g}, half of "
+        f"it new in each training, and trainings of one recipe by {forecast.seed_sd:.2g}"
     )
     for look in forecast.looks[:-1]:
         yield (
-            f"Look {look.number}, {look.n_items:,} items and {look.n_seeds} seeds: an arm that is {look.detectable:.2g} "
-            f"worse than another is dropped 80 % of the time (alpha {look.alpha:.3g})"
+            f"Look {look.number}, {look.n_items:,} items and {look.n_seeds} seeds: an arm "
+            f"{_apart(look.detectable)} from a better one is dropped 80 % of the time (alpha {look.alpha:.3g})"
         )
+
+
+def _apart(difference: float | None) -> str:
+    return (
+        "further apart than the scale reaches" if difference is None else f"{difference:.2g} apart"
+    )

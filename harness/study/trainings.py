@@ -10,14 +10,14 @@ from harness.core.errors import HarnessError, InfrastructureError
 from harness.core.processes import parallel_map
 from harness.core.progress import QuietProgress
 from harness.runs.prepare import Prepared, join_seeds, prepare_trained
-from harness.study.costs import facts_of
+from harness.study.costs import seconds_spent
 from harness.study.grid import Arm, Grid, Look
 from harness.training.checkpoints import make_checkpoint
 from harness.training.context import RunContext, TrainedModel, make_context
 from harness.types.samples import seed_suffix
-from judges.factory import ProfileJudges, load_judges
-from trainers.recipe import PretrainRecipe, Recipe, TrainingRecipe
-from trainers.recipe_graph import recipe_graph
+from judges.factory import load_judges
+from trainers.recipe import AdapterRecipe, TrainingRecipe
+from trainers.recipe_graph import RecipeStage, TrainingSeed
 
 
 class Trained(NamedTuple):
@@ -52,7 +52,7 @@ def train_arms(
     ]
     judges = load_judges(grid.profile, grid.profile_root, context.session)
     if jobs > 1 and grid.study.budget.training_hours is None:  # hours are counted between trainings
-        _train_in_processes(grid, wanted, context, judges, jobs)
+        _train_in_processes(grid, wanted, context, jobs)
     for number, (arm, seed) in enumerate(wanted, start=1):
         if arm.name in trained.problems:
             continue
@@ -61,7 +61,9 @@ def train_arms(
         context.progress.log(f"training {number} of {len(wanted)}: {name}")
         try:
             with context.open():
-                made = make_checkpoint(arm.of_seed(seed), arm.root, context, judges)
+                made = make_checkpoint(
+                    arm.recipe, arm.root, context, judges, seed=TrainingSeed(seed)
+                )
         except InfrastructureError:
             raise
         except HarnessError as error:
@@ -98,7 +100,7 @@ def _check_hours(grid: Grid, trained: Trained, left: int) -> None:
     hours = grid.study.budget.training_hours
     if hours is None:
         return
-    spent = sum(facts_of(one).seconds or 0 for one in trained.models.values()) / 3600
+    spent = seconds_spent(trained.models.values()) / 3600
     if spent >= hours:
         raise InfrastructureError(
             f"the {hours:g} training hours of the budget are spent ({spent:.2f}) with {left} trainings left at "
@@ -123,26 +125,27 @@ def _train_in_processes(
     grid: Grid,
     wanted: Sequence[tuple[Arm, int]],
     context: RunContext,
-    judges: ProfileJudges,
     jobs: int,
 ) -> None:
-    """Train what needs no sampled data in several processes, each on a device of its own where there are some.
+    """Train what needs nothing else made first in several processes, each on a device of its own where there are some.
 
-    Parents are made first, and by this process. What fails here fails again, with its words, where its turn comes.
+    What fails here fails again, with its words, where its turn comes.
     """
-    ready = []
-    for arm, seed in wanted:
-        recipe = arm.of_seed(seed)
-        stages = recipe_graph(recipe, arm.root)
-        if all(_only_trains(stage.recipe) for stage in stages) and len(stages) == 1:
-            ready.append(recipe_job(grid, arm, recipe, context.store.workspace))
+    stages = {stage.key: stage for arm, seed in wanted for stage in arm.stages(seed)}
+    ready = [
+        training_job(grid, stage, context.store.workspace)
+        for stage in stages.values()
+        if isinstance(stage.recipe, AdapterRecipe) and not stage.needed
+    ]
     with parallel_map(_train_job, min(jobs, max(len(ready), 1)), at_once=1) as each:
         for number, name in enumerate(each(ready), start=1):
             context.progress.advance(f"trainings ({name})", number, len(ready))
 
 
-def recipe_job(grid: Grid, arm: Arm, recipe: TrainingRecipe, workspace: Path) -> _Job:
-    return _Job(recipe, arm.root, workspace, grid.study.profile, count_devices())
+def training_job(grid: Grid, stage: RecipeStage, workspace: Path) -> _Job:
+    """Return the job of one training."""
+    assert isinstance(stage.recipe, AdapterRecipe)
+    return _Job(stage.recipe, stage.root, workspace, grid.study.profile, count_devices())
 
 
 def count_devices() -> int:
@@ -150,10 +153,6 @@ def count_devices() -> int:
     import torch
 
     return torch.cuda.device_count()
-
-
-def _only_trains(recipe: Recipe) -> bool:
-    return isinstance(recipe, TrainingRecipe) and not isinstance(recipe, PretrainRecipe)
 
 
 def _train_job(job: _Job) -> str:

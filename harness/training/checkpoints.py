@@ -48,7 +48,13 @@ from trainers.checkpoint import (
     verify_checkpoint,
 )
 from trainers.distributed.config import check_launch
-from trainers.examples import data_hash, load_labelled, load_rows_to_learn, load_samples
+from trainers.examples import (
+    data_hash,
+    load_labelled,
+    load_rows_to_learn,
+    load_samples,
+    rows_to_learn,
+)
 from trainers.method import RunSettings
 from trainers.online_rl import PromptRow, Reward, online_hash, train_online
 from trainers.pickle_import import unpickle
@@ -206,7 +212,9 @@ class _StageMaker:
     ) -> TrainedModel:
         # The prompts and their reward.
         parent = self._start_of(stage, recipe.parent)
-        samples = load_samples(recipe.data, stage.root, recipe.reward.graded_by)
+        samples = tuple(
+            rows_to_learn(recipe, load_samples(recipe.data, stage.root, recipe.reward.graded_by))
+        )
         system = read_prompt(recipe.system, stage.root)
         prompts = [PromptRow(id=s.id, prompt=s.chat(system)) for s in samples]
         reward, teachers = self._make_reward(recipe, stage, samples)
@@ -240,7 +248,7 @@ class _StageMaker:
             return self._make_on_labelled(recipe, recipe.labelled_source, stage, out)
         assert stage.pairs is not None
         made, parent = self.pairs[stage.pairs.key], self._start_of(stage, recipe.parent)
-        pairs = made.pairs.pairs
+        pairs = rows_to_learn(recipe, made.pairs.pairs)
         key = checkpoint_key(recipe, parent.fingerprint, data_hash(pairs))
         target, exists = self._find_target(recipe, key, out)
         training_texts = (*parent.training_texts, *texts_of_pairs(pairs))
@@ -267,7 +275,8 @@ class _StageMaker:
         from trainers.preference import train_on_labelled
 
         assert isinstance(recipe, KtoRecipe)
-        parent, answers = self._start_of(stage, recipe.parent), load_labelled(source, stage.root)
+        parent = self._start_of(stage, recipe.parent)
+        answers = rows_to_learn(recipe, load_labelled(source, stage.root))
         key = checkpoint_key(recipe, parent.fingerprint, data_hash(answers))
         target, exists = self._find_target(recipe, key, out)
         training_texts = (*parent.training_texts, *texts_of_labelled(answers))

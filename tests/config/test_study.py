@@ -56,6 +56,11 @@ def test_what_the_study_varies_is_no_change_of_a_method(tmp_path: Path) -> None:
         load(tmp_path, STUDY.replace("{kind: full}}", "{kind: full}, seed: 3}"))
 
 
+def test_a_recipe_of_a_method_is_a_name(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"s.yaml:6: methods.lora.recipe: names a recipe's file"):
+        load(tmp_path, STUDY.replace("lora: {}", "lora: {recipe: 3}"))
+
+
 def test_one_arm_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match="two arms at least"):
         load(tmp_path, STUDY.replace("  full: {adapter: {kind: full}}\n", ""))

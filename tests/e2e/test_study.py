@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.builders.commands import environment, harness, harness_here
-from tests.builders.files import write
+from tests.builders.files import write, write_rows
 from tests.builders.pipelines import make_world
+from trainers.checkpoint import load_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -118,3 +119,48 @@ def test_spent_training_hours_end_a_study_and_what_is_trained_is_kept(tmp_path: 
     assert done.returncode == 4
     assert "training hours of the budget are spent" in done.stderr
     assert len(checkpoints(world, ".harness")) == 1
+
+
+CHAIN = """\
+recipe: chain
+method: dpo
+parent: {recipe: short.yaml}
+pairs: pairs.yaml
+holdout: 0.0
+trainer: {max_steps: 1, per_device_train_batch_size: 2}
+"""
+PAIRS = """\
+recipe: pairs
+method: given_pairs
+data: {path: pairs.jsonl}
+"""
+OF_PAIRS = """\
+study: methods
+suite: develop.yaml
+profile: world.yaml
+metric: rouge.rouge1_f1
+recipe: chain.yaml
+rows: [4, 8]
+methods: {dpo: {}}
+seeds: 3
+"""
+
+
+def test_arms_learn_so_many_pairs_and_start_from_the_parent_of_their_seed(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    rows = [
+        {"sample_id": str(i), "prompt": [{"role": "user", "content": f"Why a cough {i}?"}],
+         "chosen": "See your doctor.", "rejected": f"No {i}.", "source": "given"}
+        for i in range(12)
+    ]  # fmt: skip
+    write_rows(world / "pairs.jsonl", rows)
+    for name, text in (("chain", CHAIN), ("pairs", PAIRS), ("methods", OF_PAIRS)):
+        write(world / f"{name}.yaml", text)
+    run(world, "store")
+    made = [load_manifest(path) for path in (world / "store" / "checkpoints").glob("[!.]*")]
+    parents = {one.fingerprint: one.seed for one in made if one.method == "sft"}
+    arms = [one for one in made if one.method == "dpo"]
+    assert sorted(parents.values()) == [1, 2, 3]
+    assert sorted(one.seed for one in arms) == [1, 1, 2, 2, 3, 3]
+    assert all(one.parent and parents[one.parent.fingerprint] == one.seed for one in arms)
+    assert len({one.data_hash for one in arms}) == 2

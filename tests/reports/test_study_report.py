@@ -8,7 +8,7 @@ import pytest
 from harness.types import Interval
 from harness.types.study import ArmCost, ArmPair, StudyArm, StudyLook, StudyResult
 from reports.paper_tables import paper_csv, paper_latex, paper_markdown
-from reports.study import describe_study, study_view, write_study
+from reports.study import describe_study, dropped_words, study_view, write_study
 
 
 def arm(name: str, best: int, mean: float, **more: object) -> StudyArm:
@@ -70,3 +70,11 @@ def test_csv_has_a_row_for_every_arm_with_its_numbers(result: StudyResult) -> No
 
 def test_markdown_has_ranks_and_groups(result: StudyResult) -> None:
     assert "| a | 7.00 [6.00, 8.00] | 1-2 | a |" in paper_markdown(result)
+
+
+def test_an_arm_dropped_for_one_that_lost_its_place_later_is_still_told(
+    result: StudyResult,
+) -> None:
+    look = result.looks[0].model_copy(update={"dropped": {"c": "bro_ken"}})
+    told = list(dropped_words(result.model_copy(update={"looks": (look,)})))
+    assert told == ["c was dropped after look 1 (10 items and 3 training seeds): bro_ken is better, so that it cannot be the best any more"]  # fmt: skip

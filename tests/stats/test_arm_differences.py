@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.stats.arm_differences import describe_arm, pair_level, pool_seed_variance
+from harness.stats.arm_differences import (
+    describe_arm,
+    detectable_difference,
+    pair_level,
+    pool_seed_variance,
+)
 from tests.builders.arms import compare_all
 
 RNG = np.random.default_rng(5)
@@ -82,3 +87,24 @@ def test_levels_of_all_pairs_together_are_alpha() -> None:
 
 def test_arms_trained_once_leave_nothing_to_pool() -> None:
     assert pool_seed_variance([describe_arm([[1.0], [2.0]])]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("n_items", "n_seeds", "n_arms"), [(50, 3, 4), (200, 5, 3)])
+def test_the_smallest_difference_that_is_found_is_found_so_often_by_the_rule(
+    n_items: int, n_seeds: int, n_arms: int
+) -> None:
+    rng, level = np.random.default_rng(5), pair_level(0.05, n_arms * (n_arms - 1) // 2)
+    found, n = 0, 400
+    gain = detectable_difference(
+        level=level, n_items=n_items, n_seeds=n_seeds, n_arms=n_arms, sd=2.0, seed_sd=0.2
+    )
+    for _ in range(n):
+        arms = [
+            rng.normal(0, 1, (n_items, 1))
+            + rng.normal(0, 1, (n_items, n_seeds))
+            + rng.normal(0, 0.2, n_seeds)
+            for _ in range(n_arms)
+        ]
+        pairs = compare_all([arms[0] + gain, *arms[1:]], alpha=0.05, bounds=(-30, 30))
+        found += pairs[0, 1].interval.high < 0
+    assert found / n == pytest.approx(0.8, abs=0.06)

@@ -54,6 +54,47 @@ def test_a_worse_arm_is_dropped_at_a_look_and_what_is_left_is_compared_on_all_it
     assert result.saving.judgements_planned - result.saving.judgements == 20 * 3
 
 
+def test_a_page_says_after_what_and_why_an_arm_was_dropped(tmp_path: Path) -> None:
+    write_arms(tmp_path, WORSE)
+    write(tmp_path / "four.yaml", STUDY + "looks: [{items: 0.5}]\n")
+    result = study(tmp_path)
+    other = result.looks[0].dropped["three"]
+    folder = tmp_path / "runs" / "studies" / "four"
+    page = (folder / "report.md").read_text()
+    assert (
+        f"three was dropped after look 1 (20 items and 3 training seeds): {other} is better by"
+        in page
+    )
+    assert "60 of 480" in page
+    assert "three was dropped after 20 items" in (folder / "table.md").read_text()
+
+
+def test_scores_that_never_vary_have_a_mean_between_limits_of_their_own(tmp_path: Path) -> None:
+    write_arms(tmp_path)
+    for name in EQUAL:
+        verdicts = tmp_path / f"v-{name}.jsonl"
+        rows = [json.loads(line) | {"safety": 7} for line in verdicts.read_text().splitlines()]
+        write(verdicts, "".join(json.dumps(row) + "\n" for row in rows))
+    result = study(tmp_path)
+    assert all(pair.better is None for pair in result.pairs)
+    assert all(arm.mean and 5 < arm.mean.low < 7 < arm.mean.high < 9 for arm in result.arms)
+
+
+def test_a_study_whose_items_were_changed_says_so(tmp_path: Path) -> None:
+    write_arms(tmp_path)
+    study(tmp_path)
+    items = tmp_path / "items.jsonl"
+    write(items, items.read_text().replace("hurt", "ache"))
+    assert "stated_before" in {caveat.code for caveat in study(tmp_path).caveats}
+
+
+def test_a_study_in_parts_is_refused_with_the_reason(tmp_path: Path) -> None:
+    write_arms(tmp_path)
+    done = harness_here("study", "four.yaml", "--shard", "1/2", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a study is not done in parts" in done.stderr
+
+
 def test_a_second_run_is_the_same_but_for_its_times(tmp_path: Path) -> None:
     write_arms(tmp_path, WORSE)
     first, second = study(tmp_path), study(tmp_path)
