@@ -125,13 +125,13 @@ def test_a_gap_widens_the_interval_to_both_sides() -> None:
     assert gap.high > whole.high
 
 
-def test_what_is_shown_at_one_look_stays_and_more_follows_from_it() -> None:
+def test_what_is_shown_at_one_look_stays_at_the_next() -> None:
     names = ["a", "b", "c"]
     column = grades(a=12, b=7, c=1)
     first = compare_at_look(begin_standing(names), arm_scores([column], "m", ["b", "c"]), 1, 0.01)
     assert beaten_arms(first, names) == {"c": "b"}
     last = compare_at_look(first, arm_scores([column], "m", ["a", "b"]), 2, 0.04)
-    assert beaten_arms(last, names) == {"b": "a", "c": "a"}
+    assert beaten_arms(last, names) == {"b": "a", "c": "b"}
     assert [pair.look for pair in final_pairs(last)] == [2, 1]
 
 

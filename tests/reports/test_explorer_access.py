@@ -167,6 +167,7 @@ def test_one_model_alone_is_explored_by_its_scores(opened: Open, tmp_path: Path)
     page = opened(path=write_explorer_page(tmp_path, items, ("dpo",)))
     assert page.get_by_role("columnheader").all_inner_texts() == ["Item", "Score"]
     page.keyboard.press("j")
+    page.locator(".answer").first.wait_for()
     assert page.locator(".answer").count() == 1
     page.keyboard.press("e")
     assert page.get_by_role("button", name="Preference pairs").is_disabled()

@@ -88,7 +88,7 @@ def test_an_adapter_that_does_not_fit_is_refused(sft: Sft, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"peft_type": "ADALORA"}, "of type ADALORA; known here: LORA"),
+        ({"peft_type": "XLORA"}, "of type XLORA; known here: LORA"),
         ({"peft_type": "IA3"}, "lacks weights that its configuration names"),
         ({"task_type": "TOKEN_CLS"}, "is for TOKEN_CLS"),
     ],
