@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.config import ModelSpec, Profile, RubricMetric
+from harness.config import ModelSpec, Profile, RubricMetric, load_suite
+from harness.config.request import Request
 from harness.core.errors import HarnessError
 from harness.core.progress import QuietProgress
 from harness.core.store import Store
@@ -325,10 +326,9 @@ def test_a_reward_model_is_no_model_that_answers(world: World) -> None:
 
 
 def prepare(world: World, spec: ModelSpec) -> None:
-    from types import SimpleNamespace
-
+    suite, suite_root = load_suite("helpfulness_quotient")
     profile = Profile(profile="p", models={"m": spec})
-    request: Any = SimpleNamespace(models=["m"], profile=profile, profile_root=world.folder)
+    request = Request(suite, suite_root, profile, world.folder, models=("m",))
     with world.context() as (context, judges):
         prepare_models(request, context, judges)
 
