@@ -1,20 +1,18 @@
 """A server on this machine that is asked for vectors or scores of texts, and whether it holds the same model as before.
 
-A request that failed is repeated as one to a chat endpoint is: up to eight times within two minutes, after the server's
-own wait, or with full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+A request that failed is repeated as one to a chat endpoint is: up to eight times within two minutes.
 """
 
 import json
 import math
-import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.core.retries import retry_after, wait_before
 from harness.core.sanitize import printable_line
 
 MAX_ATTEMPTS = 8
-FIRST_BACKOFF_S, MAX_BACKOFF_S, MAX_RETRY_AFTER_S = 0.5, 8.0, 60.0
 ATTEMPT_S, DEADLINE_S = 60.0, 120.0
 REPEATED = frozenset({408, 409, 425, 429})  # and 500 and above
 OF_ALL_REQUESTS = frozenset({401, 403, 404, 405})
@@ -46,7 +44,7 @@ def post_json(url: str, body: Mapping[str, object], who: str) -> Any:
     # No proxy, which would read the texts.
     with httpx2.Client(trust_env=False, timeout=ATTEMPT_S) as client:
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            stated_s: str | None = None
+            stated_s: float | None = None
             try:
                 answer = client.post(url, json=dict(body))
             except httpx2.HTTPError as error:
@@ -64,8 +62,8 @@ def post_json(url: str, body: Mapping[str, object], who: str) -> Any:
                     final = status in OF_ALL_REQUESTS
                     if status < 500 and status not in REPEATED:
                         break
-                    stated_s = answer.headers.get("retry-after")
-            wait_s = _wait_s(stated_s, attempt)
+                    stated_s = retry_after(answer.headers)
+            wait_s = wait_before(attempt, stated_s)
             if attempt == MAX_ATTEMPTS or time.monotonic() + wait_s > began + DEADLINE_S:
                 break
             time.sleep(wait_s)
@@ -87,16 +85,3 @@ def _words(content: bytes) -> str:
     except (ValueError, AttributeError, RecursionError):
         pass
     return printable_line(text, limit=MOST_WORDS) or "no words"
-
-
-def _wait_s(stated: str | None, attempt: int) -> float:
-    backoff_s = random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (attempt - 1)))
-    try:
-        asked_s = float(stated) if stated is not None else math.nan
-    except ValueError:
-        return backoff_s
-    return (
-        backoff_s
-        if math.isnan(asked_s)
-        else max(0.0, min(MAX_RETRY_AFTER_S, asked_s)) + backoff_s / 4
-    )

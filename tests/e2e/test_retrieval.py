@@ -167,7 +167,7 @@ def test_statements_that_a_judge_cannot_tell_about_pass_only_at_their_worst(
 @pytest.fixture
 def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat requests at once."""
-    monkeypatch.setattr("harness.retrieval.server.MAX_BACKOFF_S", 0.0)
+    monkeypatch.setattr("harness.core.retries.MAX_BACKOFF_S", 0.0)
 
 
 @pytest.mark.usefixtures("without_waiting")

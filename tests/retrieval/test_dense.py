@@ -19,7 +19,7 @@ CORPUS = Corpus("made", [Document(f"d{i}", text) for i, text in enumerate(TEXTS)
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("harness.retrieval.server.MAX_BACKOFF_S", 0.0)
+    monkeypatch.setattr("harness.core.retries.MAX_BACKOFF_S", 0.0)
 
 
 def retriever(embeddings: EmbeddingSpec, root: Path = Path()) -> Retriever:

@@ -1,7 +1,6 @@
 """One request to an endpoint: attempts within a deadline, each rate-limited and paid for."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 
@@ -9,6 +8,7 @@ from pydantic import SecretStr
 
 from harness.config import EndpointSpec
 from harness.core.errors import InfrastructureError
+from harness.core.retries import MAX_RETRY_AFTER_S, wait_before
 from harness.models.endpoint.addresses import Address, suggest_base_url
 from harness.models.endpoint.budget import Budget, Spend
 from harness.models.endpoint.rate_limit import Throttle, Ticket
@@ -26,8 +26,6 @@ from harness.models.endpoint.transport import (
 from harness.models.families import is_other_family
 
 MAX_FAILURES = 8  # failed attempts, not counting 429s, which only the deadline ends
-FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0
-MAX_RETRY_AFTER_S = 60.0
 
 # One attempt that hangs must leave time for another, and a slow answer needs time to arrive.
 ATTEMPT_SHARE = 0.5
@@ -111,7 +109,7 @@ class RequestRunner:
             attempts.failures += result.step == "retry"
             if result.step == "final" or attempts.failures >= MAX_FAILURES:
                 return
-            wait_s = _wait_s(result, attempts.count)
+            wait_s = wait_before(attempts.count, result.wait_s)
             left_s = attempts.started + self._spec.timeout_s - time.monotonic()
             if max(wait_s, result.wait_s or 0.0) >= left_s:
                 return  # the deadline would pass before the next attempt
@@ -248,19 +246,6 @@ class _Attempts:
             self.last = AttemptResult("final", "timeout", late)
         else:
             self.last = self.last._replace(detail=f"{late}; before that, {self.last.detail}")
-
-
-def _wait_s(result: AttemptResult, attempt: int) -> float:
-    """Return the seconds before the next attempt: the endpoint's own wait, or full jitter.
-
-    Jitter keeps retries from coming together.
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    """
-    backoff_s = random.uniform(0, min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (attempt - 1)))
-    if result.wait_s is None:
-        return backoff_s
-    # Requests with the same Retry-After would otherwise all come at that moment.
-    return min(MAX_RETRY_AFTER_S, result.wait_s) + backoff_s / 4
 
 
 def _cap(wait_s: float | None) -> float | None:

@@ -5,14 +5,13 @@ and overloaded servers leave out the choices.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from harness.core.retries import retry_after
 from harness.core.sanitize import printable_line
 from harness.data.thoughts import THOUGHT_FIELDS
 from harness.types import Record
@@ -87,16 +86,6 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> AttemptR
         return _read_completion(body) if status == 200 else _read_refusal(status, headers, body)
     except Exception as error:  # noqa: BLE001 - an odd answer must not end the run for good
         return _garbage(f"HTTP {status}: the answer cannot be read ({type(error).__name__})")
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the wait in seconds from `retry-after-ms`, or from `Retry-After` in either form."""
-    milliseconds = _parse_seconds(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = _parse_seconds(value)
-    return _seconds_until(value, headers) if seconds is None and value is not None else seconds
 
 
 # --- completions -----------------------------------------------------------------------------
@@ -299,23 +288,3 @@ def _error_from(data: dict[str, Any]) -> _Error | None:
     if message is None and not codes:
         return None
     return _Error(codes, printable_line(str(message or "")))
-
-
-# --- waiting times ---------------------------------------------------------------------------
-
-
-def _parse_seconds(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return max(0.0, value) if math.isfinite(value) else None
-
-
-def _seconds_until(date: str, headers: Mapping[str, str]) -> float | None:
-    """Return the seconds from the answer's own Date header: this machine's clock may be wrong."""
-    try:
-        then, now = parsedate_to_datetime(date), parsedate_to_datetime(headers["date"])
-        return max(0.0, (then - now).total_seconds())
-    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
-        return None

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.core.retries import retry_after
 from harness.core.sanitize import printable_line
-from harness.models.endpoint.replies import read_reply, retry_after
+from harness.models.endpoint.replies import read_reply
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
